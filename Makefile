@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+# KubeMarla. One Makefile, not recursive; `make` alone lists the targets.
+# V=1 shows commands. SAN=address,undefined or SAN=thread builds a separate, sanitized flavour.
+
+CC       ?= gcc
+CLANG    ?= clang
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+DATASET  ?= ../shared/data/nginx-pcm
+V        ?= 0
+SAN      ?=
+WERROR   ?= 0
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2);)
+
+# ---- flavours --------------------------------------------------------------------------------
+comma := ,
+FLAVOUR := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
+OUT     := build$(if $(SAN),/$(FLAVOUR))
+OBJ     := build/obj/$(FLAVOUR)
+
+# ---- rooms -----------------------------------------------------------------------------------
+PROGRAM_ROOMS := app cli
+ROOMS := $(filter-out $(PROGRAM_ROOMS),$(notdir $(patsubst %/,%,$(dir $(wildcard src/*/*.c)))))
+ROOMS := $(sort $(ROOMS))
+LIB_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
+LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
+APP_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/app/*.c)))
+CLI_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/cli/*.c)))
+LIB     := $(OBJ)/libkm.a
+
+# ---- flags -----------------------------------------------------------------------------------
+PKGS := libmicrohttpd libcurl libcjson yaml-0.1 xgboost zlib
+# Asked once, and only when something is compiled: the packages may be what `make deps` installs.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	-Wwrite-strings -Wpointer-arith -Wformat=2 -Wvla $(if $(filter 1,$(WERROR)),-Werror)
+# Rooms that do arithmetic on outside numbers take no silent conversion.
+CONVERSION_ROOMS := base core place wire
+HARDEN  := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+ifeq ($(SAN),)
+OPT     := -O2 -D_FORTIFY_SOURCE=2
+else
+OPT     := -O1 -fno-omit-frame-pointer -fsanitize=$(SAN) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
+endif
+CFLAGS  ?= -g
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -Iinclude $(OPT) $(WARN) $(HARDEN) $(CFLAGS) $(PKG_CFLAGS) -pthread -MMD -MP
+LDFLAGS ?=
+ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+LDLIBS  = $(PKG_LIBS) -lgomp -lm -pthread
+
+# ---- tests -----------------------------------------------------------------------------------
+UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(OUT)/tests/%)
+WIRE_SRC   := $(sort $(wildcard tests/wire/test_*.c))
+WIRE_BIN   := $(WIRE_SRC:tests/wire/%.c=$(OUT)/tests/wire-%)
+SUPPORT_OBJ:= $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/support/*.c)))
+FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/tests/replay-%)
+FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+TOOL_SRC   := $(sort $(wildcard tests/fixtures/*.c))
+TOOL_BIN   := $(TOOL_SRC:tests/fixtures/%.c=$(OUT)/tests/%)
+BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
+BENCH_BIN  := $(BENCH_SRC:tests/bench/%.c=$(OUT)/bench/%)
+FUZZ_SECONDS ?= 30
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+##@ Everyday
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	      /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(OUT)/kubemarlad $(OUT)/kubemarla ## kubemarlad and kubemarla into build/
+
+.PHONY: deps
+deps: ## install what is missing to build and test (apt; sudo when not root)
+	$(Q)deploy/dev/deps.sh build test
+
+build/.deps-build: deploy/dev/deps.sh
+	$(Q)deploy/dev/deps.sh build
+	@mkdir -p build && touch $@
+build/.deps-test: deploy/dev/deps.sh
+	$(Q)deploy/dev/deps.sh build test
+	@mkdir -p build && touch $@ build/.deps-build
+build/.deps-dev: deploy/dev/deps.sh
+	$(Q)deploy/dev/deps.sh build test dev
+	@mkdir -p build && touch $@ build/.deps-build build/.deps-test
+
+.PHONY: demo run
+demo: build/.deps-build build $(OUT)/tests/gen_trace ## replay three synthetic nodes, ask for a placement, show the table
+	$(Q)deploy/demo/demo.sh $(OUT) once
+run: build/.deps-build build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.0.0.1:9191
+	$(Q)deploy/demo/demo.sh $(OUT) stay
+
+.PHONY: test
+test: build/.deps-test build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) ## all tests that need no hardware, root, cluster or network
+	$(Q)tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN)
+
+##@ Model
+.PHONY: model
+model: build ## train models/ from DATASET (default ../shared/data/nginx-pcm)
+	$(Q)models/make.sh $(OUT) $(DATASET)
+
+##@ Heavier checks
+.PHONY: lint
+lint: build/.deps-dev ## layers, format, clang-tidy, cppcheck, shellcheck, man pages, spelling
+	$(Q)tests/lint/lint.sh
+
+.PHONY: fuzz
+fuzz: build/.deps-dev $(FUZZ_BIN) ## libFuzzer, FUZZ_SECONDS (30) for each target
+	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
+
+.PHONY: bench
+bench: build/.deps-dev build $(BENCH_BIN) $(TOOL_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
+	$(Q)tests/bench/run.sh $(OUT)
+
+.PHONY: soak
+soak: build $(TOOL_BIN) ## ten minutes of load with a SIGHUP every second (SOAK_SECONDS)
+	$(Q)tests/soak.sh $(OUT)
+
+##@ Installing
+.PHONY: install
+install: build ## programs and man pages into PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 build/kubemarlad $(DESTDIR)$(PREFIX)/sbin/kubemarlad
+	install -m 755 build/kubemarla $(DESTDIR)$(PREFIX)/bin/kubemarla
+	ln -sf kubemarla $(DESTDIR)$(PREFIX)/bin/kubectl-marla
+	install -m 644 docs/man/kubemarlad.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/kubemarla.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 docs/man/kubemarla.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+# ---- rules -----------------------------------------------------------------------------------
+$(OBJ)/src/app/%.o $(OBJ)/src/cli/%.o: ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
+$(foreach r,$(CONVERSION_ROOMS),$(eval $(OBJ)/src/$(r)/%.o: WARN += -Wconversion))
+
+$(OBJ)/%.o: %.c | build/.deps-build
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(OUT)/kubemarlad: $(APP_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/kubemarla: $(CLI_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Tests may look behind a room's interface: src/ is on their include path.
+$(OBJ)/tests/%.o: ALL_CFLAGS += -Isrc -Itests
+
+$(OUT)/tests/test_%: $(OBJ)/tests/unit/test_%.o $(SUPPORT_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(OUT)/tests/wire-%: $(OBJ)/tests/wire/%.o $(SUPPORT_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(OUT)/tests/replay-%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/tests/%: $(OBJ)/tests/fixtures/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+build/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)$(CLANG) -std=c17 -D_GNU_SOURCE -Iinclude -Isrc -Itests -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined $(PKG_CFLAGS) -pthread -o $@ $< $(LIB_SRC) $(PKG_LIBS) \
+		$(shell $(CC) -print-file-name=libgomp.so) -lm
+
+.SECONDARY:
+-include $(shell find build/obj -name '*.d' 2>/dev/null)
