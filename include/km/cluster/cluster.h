@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The picture of the cluster that decisions are made from: node names and, for each, the newest
+ * feature row with its age. Snapshots are immutable; a new one is built aside and swapped in.
+ */
+#ifndef KM_CLUSTER_CLUSTER_H
+#define KM_CLUSTER_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "km/base/err.h"
+#include "km/core/host_features.h"
+#include "km/core/schema.h"
+
+struct km_cluster;
+
+struct km_cluster_node {
+	const char *name;             /* borrowed from the snapshot */
+	uint32_t name_len;
+	uint32_t row;                 /* in `features` */
+	struct km_host_features *features; /* NULL = never measured */
+};
+
+struct km_cluster_snapshot {
+	_Atomic uint32_t refs;
+	uint64_t generation; /* grows with every published snapshot of this process */
+	uint64_t topology;   /* same topology = same node at the same index */
+	uint32_t node_count;
+	const struct km_cluster_node *node; /* [node_count] */
+	const struct km_map *index;         /* name -> position in node[] */
+};
+
+/* A host as the picture wants it: the names of its nodes, in row order. */
+struct km_cluster_host {
+	const char *const *node_name; /* [node_count], borrowed for the call */
+	size_t node_count;
+};
+
+/*
+ * returns 0 and *out owned; -EEXIST when a node name appears twice (names it), -ENOMEM.
+ */
+int km_cluster_create(const struct km_cluster_host *hosts, size_t host_count,
+                      struct km_cluster **out, struct km_err *err) KM_MUST_CHECK;
+void km_cluster_free(struct km_cluster *c);
+
+/* Takes references on the given rows and publishes a new snapshot. One writer thread. */
+int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hosts,
+                       size_t host_count);
+
+/* The current snapshot, with a reference for the caller. Never NULL. Any thread. */
+const struct km_cluster_snapshot *km_cluster_get(struct km_cluster *c);
+void km_cluster_put(const struct km_cluster_snapshot *s); /* NULL allowed */
+
+/* returns the node's index, or -1. Any thread holding the snapshot. */
+int64_t km_cluster_find(const struct km_cluster_snapshot *s, const char *name, size_t len);
+
+#endif

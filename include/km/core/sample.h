@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a source delivers: raw quantities per logical CPU and per host since its previous sample,
+ * with the source's own timestamps. NaN = not measured. Rates are nobody's business here.
+ */
+#ifndef KM_CORE_SAMPLE_H
+#define KM_CORE_SAMPLE_H
+
+#include <stdint.h>
+
+#include "km/core/metric.h"
+
+struct km_sample {
+	int64_t start_ns; /* source time (trace time for a replay), any epoch, increasing */
+	int64_t end_ns;   /* > start_ns */
+	uint32_t cpu_count;
+	const double *cpu; /* [cpu_count][KM_COUNT_CPU_N], row i = logical CPU i; borrowed */
+	double host[KM_HOST_COUNT_N];
+};
+
+/* The value of one count of one CPU. */
+static inline double km_sample_cpu(const struct km_sample *s, uint32_t cpu, enum km_count c)
+{
+	return s->cpu[(size_t)cpu * KM_COUNT_CPU_N + (size_t)c];
+}
+
+/*
+ * Is the sample possible at all? Not if time does not advance, a count is negative or infinite,
+ * IPC is outside [0, 16], a residency or busy share exceeds the elapsed time by more than 2 %
+ * (rounding). NaN is fine: it is absence.
+ * returns NULL when plausible, else a static reason ("negative count", "ipc out of range", ...).
+ */
+const char *km_sample_implausible(const struct km_sample *s);
+
+#endif

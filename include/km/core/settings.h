@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's settings as plain data: what config reads from YAML (design: the option table in
+ * config/options.c gives each its default, range and help) and every other room receives as an
+ * argument. Strings and arrays belong to the struct; km_settings_fini frees them.
+ */
+#ifndef KM_CORE_SETTINGS_H
+#define KM_CORE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "km/base/cpuset.h"
+#include "km/core/workload.h"
+
+#define KM_NODE_NAME_MAX 254 /* a DNS subdomain has at most 253 characters */
+
+enum km_role { KM_ROLE_AGENT = 1, KM_ROLE_EXTENDER = 2, KM_ROLE_CONTROLLER = 4 };
+
+struct km_listen_settings {
+	char *address; /* "" = off (observe only) */
+	uint16_t port; /* 0 = the kernel picks */
+};
+
+struct km_limit_settings {
+	size_t body_bytes;
+	uint32_t connections;
+	int64_t request_deadline_ns;
+	uint32_t json_depth;
+};
+
+/* One Kubernetes node of this host, or of one replayed host. */
+struct km_node_settings {
+	char name[KM_NODE_NAME_MAX];
+	bool cpus_given; /* false: all CPUs of its host */
+	struct km_cpuset cpus;
+	char *cgroup; /* "" = none */
+};
+
+/* One replayed host. Several nodes may live on it, as with Minikube's docker driver. */
+struct km_replay_settings {
+	char *file;
+	char (*node)[KM_NODE_NAME_MAX]; /* [node_count]: `node: a` or `nodes: [a, b]` */
+	size_t node_count;
+	double speed; /* trace seconds per wall second, > 0 */
+	bool loop;
+};
+
+/* A configured source by name; the options of each kind beside it. */
+struct km_source_settings {
+	char kind[16]; /* "replay", "pcm", "perf", "resctrl", "os", "pcm-server" */
+	struct km_replay_settings replay;
+};
+
+struct km_collect_settings {
+	int64_t interval_ns;
+	double window_s; /* used where no model says otherwise */
+	bool auto_sources;
+	struct km_source_settings *source; /* [source_count], when not auto */
+	size_t source_count;
+	char *pcm_library;
+	bool pcm_isolation_process;
+};
+
+struct km_decide_settings {
+	int64_t max_age_ns;
+	enum km_on_stale on_stale;
+	uint32_t score_scale; /* 10 or 100 */
+	double min_max_slowdown;
+	char *log_path; /* "" = none */
+	struct km_workload default_workload;
+};
+
+struct km_settings {
+	unsigned roles; /* enum km_role, or-ed */
+	struct km_listen_settings listen;
+	struct km_listen_settings observe;
+	char *tls_cert, *tls_key, *tls_client_ca;
+	struct km_limit_settings limits;
+	struct km_node_settings *node; /* [node_count] */
+	size_t node_count;
+	struct km_collect_settings collect;
+	char *model_path;           /* "" = none: neutral answers */
+	enum { KM_FEATURES_PEERS, KM_FEATURES_PROMETHEUS, KM_FEATURES_LOCAL } features_from;
+	char *prometheus_url;
+	enum { KM_KUBERNETES_AUTO, KM_KUBERNETES_ON, KM_KUBERNETES_OFF } kubernetes;
+	struct km_decide_settings decide;
+};
+
+/* Frees what the struct holds and zeroes it; legal on a zeroed struct. */
+void km_settings_fini(struct km_settings *s);
+
+#endif
