@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's HTTP interface: a table of routes, a file per route: decode -> call -> encode.
+ */
+#ifndef KM_API_ROUTES_H
+#define KM_API_ROUTES_H
+
+#include "km/agent/agent.h"
+#include "km/cluster/cluster.h"
+#include "km/core/settings.h"
+#include "km/decide/decide.h"
+#include "km/metrics/metrics.h"
+#include "km/net/server.h"
+
+/* What the routes work on; all borrowed, all outliving the servers. */
+struct km_api {
+	unsigned roles;                  /* enum km_role: routes of other roles answer 404 */
+	uint32_t json_depth;             /* atomic access not needed: set before serving */
+	struct km_decide *decide;        /* NULL without the extender role */
+	struct km_cluster *cluster;      /* NULL without any node */
+	struct km_agent *agent;          /* NULL without the agent role */
+	struct km_metrics *metrics;
+	const struct km_clock *clock;
+	const char *version;
+	_Atomic int ready;               /* 0 while starting or stopping: /readyz says so */
+};
+
+/* Handlers for the two listeners; ctx is a struct km_api. `observe` serves its own short list. */
+void km_api_handle(void *ctx, const struct km_http_request *req, struct km_http_reply *reply);
+void km_api_handle_observe(void *ctx, const struct km_http_request *req,
+                           struct km_http_reply *reply);
+void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply);
+
+/* Registers the metrics of the routes. Once, at start-up. returns 0 or -ENOMEM. */
+int km_api_register_metrics(struct km_api *api);
+
+#endif
