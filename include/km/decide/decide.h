@@ -17,18 +17,13 @@
 #include "km/base/clock.h"
 #include "km/base/err.h"
 #include "km/cluster/cluster.h"
+#include "km/core/name.h"
 #include "km/core/settings.h"
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
 #include "km/place/place.h"
 
 struct km_decide;
-
-/* A name as it stood in a request: decoded text. */
-struct km_name {
-	const char *text;
-	uint32_t len;
-};
 
 struct km_decision_node {
 	int64_t index;    /* in the snapshot, -1 = unknown to us */
@@ -65,9 +60,19 @@ struct km_model *km_decide_get_model(struct km_decide *d);
 void km_decide_default_workload(struct km_decide *d, struct km_workload *out);
 
 /*
- * Judges `names` [count] for one workload. Everything in *out lives in `arena`.
+ * The hot path of /filter and /prioritize: verdict[i] for names[i], nothing else. Costs a hash
+ * look-up and a copy per name while all data is fresh and the workload is known.
+ * verdict [count] and *w are the caller's; scratch comes from `arena`.
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
+ */
+int km_decide_verdicts(struct km_decide *d, const struct km_workload *w, const struct km_name *names,
+                       size_t count, struct km_arena *arena, struct km_verdict *verdict);
+
+/*
+ * The same judgement with everything that led to it, for /v1/predict, /v1/explain and /v1/nodes.
+ * names NULL: every node of the picture, in its order. Everything in *out lives in `arena`.
+ * returns 0 or -ENOMEM.
  */
 int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct km_name *names,
                   size_t count, struct km_arena *arena, struct km_decision *out);
