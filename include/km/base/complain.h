@@ -17,11 +17,14 @@ struct km_complain {
 	_Atomic uint64_t count;      /* since the trouble began */
 };
 
-#define KM_COMPLAIN_INIT { 0, 0, 0 }
+#define KM_COMPLAIN_INIT                                                                           \
+	{                                                                                          \
+		0, 0, 0                                                                            \
+	}
 
 /* Logs at warn level when it is due; appends count=N of occurrences so far. */
 void km_complain(struct km_complain *c, int64_t now_ns, const char *room, const char *fmt, ...)
-        KM_PRINTF(4, 5);
+	KM_PRINTF(4, 5);
 
 /* Logs at info level if, and only if, there was a complaint since the last recovery. */
 void km_recovered(struct km_complain *c, const char *room, const char *fmt, ...) KM_PRINTF(3, 4);

@@ -31,8 +31,10 @@ bool km_cpuset_intersects(const struct km_cpuset *a, const struct km_cpuset *b);
 /* Lowest member >= from, or KM_CPU_MAX when there is none. */
 unsigned km_cpuset_next(const struct km_cpuset *s, unsigned from);
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `cpu` is the name of a variable to declare */
 #define km_cpuset_each(cpu, set)                                                                   \
 	for (unsigned cpu = km_cpuset_next((set), 0); cpu < KM_CPU_MAX;                            \
 	     cpu = km_cpuset_next((set), cpu + 1))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

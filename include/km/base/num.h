@@ -8,10 +8,13 @@
 
 #include "km/base/macros.h"
 
+/* No number anybody means is longer; a longer text that needs the slow path is refused. */
+#define KM_NUM_MAX_BYTES 128
+
 /*
  * Decimal or exponent form, correctly rounded as strtod; "nan" and "inf" are accepted in any case.
- * Fast for the short decimals of counter files. returns 0, or -EINVAL on anything else, an empty
- * text included.
+ * Fast for the short decimals of counter files. 1e400 is infinity, as in strtod.
+ * returns 0, or -EINVAL on anything else: an empty text, blanks, hexadecimal, over-long.
  */
 int km_num_double(const char *text, size_t len, double *out) KM_MUST_CHECK;
 
