@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev.
+# Silent when nothing is missing. Asks apt through sudo when not root; where neither is possible it
+# names the packages and stops before anything is changed.
+set -eu
+
+# libgomp comes with gcc; curl is for the demo.
+build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev
+	libyaml-dev libxgboost-dev zlib1g-dev curl'
+test='libcmocka-dev'
+# libclang-rt-14-dev has the sanitizer and fuzzer run-times of Debian 12's clang.
+dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq'
+
+wanted=''
+for set_name in "$@"; do
+	case $set_name in
+	build) wanted="$wanted $build" ;;
+	test) wanted="$wanted $test" ;;
+	dev) wanted="$wanted $dev" ;;
+	*)
+		echo "deps.sh: unknown set \"$set_name\", want build, test or dev" >&2
+		exit 2
+		;;
+	esac
+done
+[ -n "$wanted" ] || {
+	echo 'usage: deps.sh build|test|dev...' >&2
+	exit 2
+}
+
+if ! command -v dpkg-query >/dev/null; then
+	# Not Debian: the compiler will say what is missing.
+	echo "deps.sh: no dpkg here; these Debian packages' counterparts are needed:" >&2
+	# shellcheck disable=SC2086 # a list of words
+	printf '  %s\n' $wanted >&2
+	exit 0
+fi
+
+# shellcheck disable=SC2086 # a list of words
+missing=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $wanted 2>/dev/null |
+	awk -v wanted="$wanted" '
+	$1 == "ii" { have[$2] = 1 }
+	END { n = split(wanted, p); for (i = 1; i <= n; i++) if (!(p[i] in have)) printf "%s ", p[i] }')
+missing=${missing% }
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+	as_root=''
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+	as_root='sudo'
+else
+	{
+		echo "Missing Debian packages: $missing"
+		echo 'Not root and no usable sudo. As root, run:'
+		echo "  apt-get install --no-install-recommends $missing"
+	} >&2
+	exit 1
+fi
+
+apt() {
+	# shellcheck disable=SC2086 # as_root is one word or none
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
+}
+
+install_missing() {
+	# shellcheck disable=SC2086 # a list of words
+	apt install -y --no-install-recommends $missing
+}
+
+echo "Installing missing Debian packages${as_root:+ (with sudo)}: $missing"
+# Lists that are absent or too old to name the packages, or to fetch them, are renewed first.
+# shellcheck disable=SC2086 # a list of words
+if ! apt install --simulate --no-install-recommends $missing >/dev/null 2>&1; then
+	apt update
+	install_missing
+elif ! install_missing; then
+	apt update
+	install_missing
+fi
