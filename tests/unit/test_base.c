@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base without files: errors, buffer, arena, numbers, hash, map, cpuset, generator, log. */
+/* base without files: errors, buffer, arena, numbers, hash, map, cpuset, generator. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -9,18 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "km/base/arena.h"
 #include "km/base/buf.h"
-#include "km/base/clock.h"
-#include "km/base/complain.h"
 #include "km/base/cpuset.h"
 #include "km/base/err.h"
 #include "km/base/hash.h"
-#include "km/base/log.h"
 #include "km/base/map.h"
 #include "km/base/num.h"
 #include "km/base/rng.h"
@@ -414,75 +410,6 @@ static void generator_repeats_and_is_uniform(void **state)
 	assert_true(fabs(squares / 30000 - 1) < 0.05);
 }
 
-/* Runs `say` with stderr in a temporary file. returns what it wrote; freed by the caller. */
-static char *captured(void (*say)(void))
-{
-	FILE *file = tmpfile();
-	int saved = dup(STDERR_FILENO);
-	char *text = calloc(1, 8192);
-
-	assert_non_null(file);
-	assert_non_null(text);
-	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
-	say();
-	assert_true(dup2(saved, STDERR_FILENO) >= 0);
-	close(saved);
-	rewind(file);
-	assert_true(fread(text, 1, 8191, file) > 0);
-	(void)fclose(file);
-	return text;
-}
-
-static void say_lines(void)
-{
-	errno = EPIPE;
-	km_log_debug("test", "below the level");
-	km_log_info("test", "node=%s", "a\nerror forged");
-	km_log_error("test", "%02000d", 0);
-	assert_int_equal(errno, EPIPE);
-}
-
-static void log_lines_cannot_be_forged_and_errno_survives(void **state)
-{
-	char *text = captured(say_lines);
-	enum km_log_level level;
-
-	(void)state;
-	assert_non_null(strstr(text, "info test node=a?error forged\n"));
-	assert_null(strstr(text, "below"));
-	assert_int_equal(text[strlen(text) - 1], '\n');
-	free(text);
-	assert_int_equal(km_log_level_parse("warn", &level), 0);
-	assert_int_equal(level, KM_LOG_WARN);
-	assert_int_equal(km_log_level_parse("loud", &level), -EINVAL);
-}
-
-static void complain_for_two_minutes(void)
-{
-	struct km_complain c = KM_COMPLAIN_INIT;
-
-	km_recovered(&c, "test", "said only after a complaint");
-	for (int64_t s = 0; s < 120; s++)
-		km_complain(&c, s * KM_NS_PER_S, "test", "peer %s away", "x");
-	km_recovered(&c, "test", "peer x");
-	km_recovered(&c, "test", "peer x");
-	km_complain(&c, 120 * KM_NS_PER_S, "test", "again");
-}
-
-static void complaints_back_off_and_recover_once(void **state)
-{
-	char *text = captured(complain_for_two_minutes);
-
-	(void)state;
-	assert_string_equal(text, "warn test peer x away count=1\n"
-	                          "warn test peer x away count=11\n"
-	                          "warn test peer x away count=31\n"
-	                          "warn test peer x away count=71\n"
-	                          "info test recovered: peer x count=120\n"
-	                          "warn test again count=1\n");
-	free(text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,8 +428,6 @@ int main(void)
 		cmocka_unit_test(cpu_lists_parse_as_the_kernel_prints_them),
 		cmocka_unit_test(cpu_sets_count_walk_and_overlap),
 		cmocka_unit_test(generator_repeats_and_is_uniform),
-		cmocka_unit_test(log_lines_cannot_be_forged_and_errno_survives),
-		cmocka_unit_test(complaints_back_off_and_recover_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,13 +17,13 @@
 
 #include "km/base/file.h"
 
-static char directory[] = "/tmp/km-base-XXXXXX";
+static char directory[64];
 static char path[PATH_MAX];
 
 static int setup(void **state)
 {
 	(void)state;
-	(void)memcpy(directory + sizeof(directory) - 7, "XXXXXX", 6);
+	(void)snprintf(directory, sizeof(directory), "/tmp/test-base-XXXXXX");
 	if (!mkdtemp(directory))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/file", directory);
