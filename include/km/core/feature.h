@@ -22,11 +22,12 @@ struct km_features;
 
 /* What became of the samples so far. */
 struct km_features_stats {
-	uint64_t samples;           /* accepted */
-	uint64_t implausible;       /* dropped */
-	uint64_t out_of_order;      /* dropped: ends before the last one did */
-	uint64_t bins;              /* closed */
-	const char *last_reason;    /* static text of the last drop, or NULL */
+	uint64_t samples;            /* accepted */
+	uint64_t implausible;        /* dropped */
+	uint64_t out_of_order;       /* dropped: ends before the last one did */
+	uint64_t bins;               /* closed */
+	uint64_t implausible_values; /* metrics of a bin outside their bounds: NaN instead */
+	const char *last_reason;     /* static text of the last drop, or NULL */
 };
 
 /*
@@ -35,14 +36,16 @@ struct km_features_stats {
  * returns 0 and *out owned; -EINVAL (node sets overlap), -ENOMEM.
  */
 int km_features_create(const struct km_schema *schema, const struct km_cpuset *node_cpus,
-                       size_t node_count, struct km_features **out, struct km_err *err)
-        KM_MUST_CHECK;
+                       size_t node_count, struct km_features **out,
+                       struct km_err *err) KM_MUST_CHECK;
 void km_features_free(struct km_features *f);
 
 /*
  * Folds one sample in. Samples are merged into bins of at least bin_s (within 10 %): 5 x 1 s,
  * 3 x 2 s, 1 x 5 s. A gap longer than a bin closes the open bin (kept if at least half full).
- * returns the number of bins closed (0 or more); an implausible sample is counted and dropped.
+ * The CPUs of the host are those of the samples: more of them than before starts the windows anew.
+ * returns the number of bins closed (0 or more), an implausible sample is counted and dropped;
+ * -ENOMEM when the windows of newly seen CPUs do not fit (the sample is lost).
  */
 int km_features_push(struct km_features *f, const struct km_sample *sample);
 

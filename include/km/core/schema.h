@@ -22,15 +22,16 @@
 #define KM_FEATURES_MAX     1024
 #define KM_CLASSES_MAX      16
 #define KM_CLASS_NAME_MAX   32
+#define KM_WINDOW_BINS_MAX  1200 /* window_s / bin_s: a model file may not ask for gigabytes */
 
 enum km_scope {
-	KM_SCOPE_NODE,        /* the Kubernetes node's own CPUs */
-	KM_SCOPE_NODE_MIN,    /* the lowest of its CPUs, each CPU's statistic taken first */
-	KM_SCOPE_NODE_MAX,    /* the highest of them */
-	KM_SCOPE_NODE_SPREAD, /* highest minus lowest */
-	KM_SCOPE_REST,        /* the host's other CPUs */
-	KM_SCOPE_PEER,        /* those of other Kubernetes nodes on this host */
-	KM_SCOPE_SPARE,       /* those of no Kubernetes node */
+	KM_SCOPE_NODE,         /* the Kubernetes node's own CPUs */
+	KM_SCOPE_NODE_MIN,     /* the lowest of its CPUs, each CPU's statistic taken first */
+	KM_SCOPE_NODE_MAX,     /* the highest of them */
+	KM_SCOPE_NODE_SPREAD,  /* highest minus lowest */
+	KM_SCOPE_REST,         /* the host's other CPUs */
+	KM_SCOPE_PEER,         /* those of other Kubernetes nodes on this host */
+	KM_SCOPE_SPARE,        /* those of no Kubernetes node */
 	KM_SCOPE_NODE_VS_PEER, /* ln(node / peer) of the same statistic */
 	KM_SCOPE_NODE_VS_REST,
 	KM_SCOPE_NODE_VS_SPARE,
@@ -43,9 +44,9 @@ enum km_scope {
 enum km_stat { KM_STAT_MEAN, KM_STAT_STD, KM_STAT_P95, KM_STAT_P5, KM_STAT_MAX, KM_STAT_N };
 
 enum km_pod_input {
-	KM_POD_RPS,          /* requests/s the node carries for the service with the pod there */
-	KM_POD_REPLICAS,     /* replicas of the service on the node with the pod there */
-	KM_POD_RPS_NOW,      /* what it carries before */
+	KM_POD_RPS,      /* requests/s the node carries for the service with the pod there */
+	KM_POD_REPLICAS, /* replicas of the service on the node with the pod there */
+	KM_POD_RPS_NOW,  /* what it carries before */
 	KM_POD_REPLICAS_NOW,
 	KM_POD_INPUT_N,
 };
@@ -84,7 +85,7 @@ const char *km_pod_input_name(enum km_pod_input p);
 /*
  * Builds a schema of `count` names in the given order. The tier is derived: uncore when a
  * bandwidth metric is among them, core for other counters, os for OS metrics only, none for none.
- * window_s in [1, 3600], bin_s in [0.1, window_s].
+ * window_s in [1, 3600], bin_s in [0.1, window_s], at most KM_WINDOW_BINS_MAX bins in a window.
  * returns 0 and an owned reference in *out; -EINVAL (unknown or doubled name, bad range), -E2BIG,
  * -ENOMEM.
  */
@@ -92,6 +93,6 @@ int km_schema_create(const char *const *names, size_t count, double window_s, do
                      struct km_schema **out, struct km_err *err) KM_MUST_CHECK;
 
 struct km_schema *km_schema_ref(const struct km_schema *s); /* returns s with one more reference */
-void km_schema_unref(const struct km_schema *s);      /* NULL allowed */
+void km_schema_unref(const struct km_schema *s);            /* NULL allowed */
 
 #endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is a sample possible at all? The bounds are physical, not statistical. */
+#include "km/core/sample.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "km/base/macros.h"
+
+#define IPC_MAX 16.0
+/* Residencies are printed with two decimals and the interval is itself measured. */
+#define SHARE_SLACK 1.02
+/* No CPU retires or misses 1e11 a second; no memory system moves 1e13 bytes. */
+#define CPU_COUNT_PER_S_MAX  1e11
+#define HOST_BYTES_PER_S_MAX 1e13
+#define HOST_LEVEL_MAX       1e15
+
+enum check { CHECK_RATE, CHECK_SHARE, CHECK_WEIGHTED };
+
+static const enum check cpu_check[KM_COUNT_CPU_N] = {
+	[KM_COUNT_INSTRUCTIONS] = CHECK_RATE, [KM_COUNT_CYCLES] = CHECK_RATE,
+	[KM_COUNT_IPC_NS] = CHECK_WEIGHTED,   [KM_COUNT_IPC_WEIGHT_NS] = CHECK_SHARE,
+	[KM_COUNT_L2_MISS] = CHECK_RATE,      [KM_COUNT_L3_MISS] = CHECK_RATE,
+	[KM_COUNT_C0_NS] = CHECK_SHARE,       [KM_COUNT_C1_NS] = CHECK_SHARE,
+	[KM_COUNT_C6_NS] = CHECK_SHARE,       [KM_COUNT_BUSY_NS] = CHECK_SHARE,
+	[KM_COUNT_STEAL_NS] = CHECK_SHARE,    [KM_COUNT_CONTEXT_SWITCHES] = CHECK_RATE,
+};
+
+static const struct {
+	double per_s_max; /* 0: a level, bounded by HOST_LEVEL_MAX */
+	const char *reason;
+} host_check[KM_HOST_COUNT_N] = {
+	[KM_HOST_MEM_READ_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
+	[KM_HOST_MEM_WRITE_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
+	[KM_HOST_L3_OCCUPANCY_BYTES] = { 0, "cache occupancy out of range" },
+	[KM_HOST_CPU_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
+	[KM_HOST_MEMORY_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
+	[KM_HOST_IO_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
+	[KM_HOST_THROTTLED_NS] = { 1024e9, "throttled time out of range" },
+	[KM_HOST_RUNNABLE] = { 0, "runnable tasks out of range" },
+};
+
+static const char *check_cpu(const double *count, double elapsed_ns)
+{
+	double instructions = count[KM_COUNT_INSTRUCTIONS];
+	double cycles = count[KM_COUNT_CYCLES];
+
+	for (size_t c = 0; c < KM_COUNT_CPU_N; c++) {
+		double v = count[c];
+
+		/* comparisons with NaN are false: absence passes */
+		if (v < 0) {
+			return "negative count";
+		}
+		if (isinf(v)) {
+			return "infinite count";
+		}
+		if (cpu_check[c] == CHECK_SHARE && v > SHARE_SLACK * elapsed_ns) {
+			return "residency beyond elapsed time";
+		}
+		if (cpu_check[c] == CHECK_RATE && v > CPU_COUNT_PER_S_MAX * (elapsed_ns * 1e-9)) {
+			return "count out of range";
+		}
+	}
+	if (count[KM_COUNT_IPC_NS] > IPC_MAX * count[KM_COUNT_IPC_WEIGHT_NS] ||
+	    instructions > IPC_MAX * cycles) {
+		return "ipc out of range";
+	}
+	return NULL;
+}
+
+const char *km_sample_implausible(const struct km_sample *s)
+{
+	int64_t elapsed;
+	double elapsed_ns;
+
+	if (__builtin_sub_overflow(s->end_ns, s->start_ns, &elapsed) || elapsed <= 0) {
+		return "time does not advance";
+	}
+	elapsed_ns = (double)elapsed;
+	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
+		double max = host_check[h].per_s_max;
+
+		if (s->host[h] < 0) {
+			return "negative count";
+		}
+		if (s->host[h] > (max > 0 ? max * (elapsed_ns * 1e-9) : HOST_LEVEL_MAX)) {
+			return host_check[h].reason;
+		}
+	}
+	for (uint32_t cpu = 0; cpu < s->cpu_count; cpu++) {
+		const char *why = check_cpu(s->cpu + (size_t)cpu * KM_COUNT_CPU_N, elapsed_ns);
+
+		if (why != NULL) {
+			return why;
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Giving back what the settings hold. Filling them is config's business. */
+#include "km/core/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void km_settings_fini(struct km_settings *s)
+{
+	free(s->listen.address);
+	free(s->observe.address);
+	free(s->tls_cert);
+	free(s->tls_key);
+	free(s->tls_client_ca);
+	for (size_t i = 0; i < s->node_count; i++) {
+		free(s->node[i].cgroup);
+	}
+	free(s->node);
+	for (size_t i = 0; i < s->collect.source_count; i++) {
+		free(s->collect.source[i].replay.file);
+		free(s->collect.source[i].replay.node);
+	}
+	free(s->collect.source);
+	free(s->collect.pcm_library);
+	free(s->model_path);
+	free(s->prometheus_url);
+	free(s->decide.log_path);
+	memset(s, 0, sizeof(*s));
+}
