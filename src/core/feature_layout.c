@@ -63,7 +63,7 @@ static uint32_t add_set(struct builder *b, uint32_t cpu_count, enum km_set_kind 
 	struct km_layout *l = b->l;
 	struct km_set *set;
 
-	if (b->metrics[kind] == 0 || cpu_count == 0) {
+	if (b->metrics[kind] == 0 || (cpu_count == 0 && kind != KM_SET_HOST)) {
 		return KM_SET_NONE;
 	}
 	set = &l->set[l->set_count];

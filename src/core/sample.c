@@ -14,6 +14,8 @@
 #define CPU_COUNT_PER_S_MAX  1e11
 #define HOST_BYTES_PER_S_MAX 1e13
 #define HOST_LEVEL_MAX       1e15
+/* Far beyond any epoch, and differences cannot overflow. */
+#define TIME_NS_MAX (INT64_C(1) << 61)
 
 enum check { CHECK_RATE, CHECK_SHARE, CHECK_WEIGHTED };
 
@@ -71,13 +73,15 @@ static const char *check_cpu(const double *count, double elapsed_ns)
 
 const char *km_sample_implausible(const struct km_sample *s)
 {
-	int64_t elapsed;
 	double elapsed_ns;
 
-	if (__builtin_sub_overflow(s->end_ns, s->start_ns, &elapsed) || elapsed <= 0) {
+	if (s->start_ns < -TIME_NS_MAX || s->end_ns > TIME_NS_MAX) {
+		return "time out of range";
+	}
+	if (s->end_ns <= s->start_ns) {
 		return "time does not advance";
 	}
-	elapsed_ns = (double)elapsed;
+	elapsed_ns = (double)(s->end_ns - s->start_ns);
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		double max = host_check[h].per_s_max;
 
