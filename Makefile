@@ -2,7 +2,10 @@
 # KubeMarla. One Makefile, not recursive; `make` alone lists the targets.
 # V=1 shows commands. SAN=address,undefined or SAN=thread builds a separate, sanitized flavour.
 
-CC       ?= gcc
+# make's own default, cc, is no choice of the caller's.
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 CLANG    ?= clang
 PREFIX   ?= /usr/local
 DESTDIR  ?=
@@ -13,6 +16,11 @@ WERROR   ?= 0
 
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2);)
+
+# A newcomer's plain `make demo` uses all cores too; any -j of the caller's wins.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # ---- flavours --------------------------------------------------------------------------------
 comma := ,
@@ -81,29 +89,23 @@ help: ## list the targets
 .PHONY: build
 build: $(OUT)/kubemarlad $(OUT)/kubemarla ## kubemarlad and kubemarla into build/
 
+# Asked before anything is compiled, once for all goals (10 ms when nothing is missing). DEPS= skips
+# it, for libraries that did not come as Debian packages.
+DEPS ?= build $(if $(filter deps test fuzz bench lint,$(MAKECMDGOALS)),test) \
+	$(if $(filter fuzz bench lint,$(MAKECMDGOALS)),dev)
 .PHONY: deps
 deps: ## install what is missing to build and test (apt; sudo when not root)
-	$(Q)deploy/dev/deps.sh build test
-
-build/.deps-build: deploy/dev/deps.sh
-	$(Q)deploy/dev/deps.sh build
-	@mkdir -p build && touch $@
-build/.deps-test: deploy/dev/deps.sh
-	$(Q)deploy/dev/deps.sh build test
-	@mkdir -p build && touch $@ build/.deps-build
-build/.deps-dev: deploy/dev/deps.sh
-	$(Q)deploy/dev/deps.sh build test dev
-	@mkdir -p build && touch $@ build/.deps-build build/.deps-test
+	$(if $(strip $(DEPS)),$(Q)deploy/dev/deps.sh $(DEPS))
 
 .PHONY: demo run
-demo: build/.deps-build build $(OUT)/tests/gen_trace ## replay three synthetic nodes, ask for a placement, show the table
+demo: build $(OUT)/tests/gen_trace ## replay three synthetic nodes, ask for a placement, show the table
 	$(Q)deploy/demo/demo.sh $(OUT) once
-run: build/.deps-build build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.0.0.1:9191
+run: build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.0.0.1:9191
 	$(Q)deploy/demo/demo.sh $(OUT) stay
 
 .PHONY: test
-test: build/.deps-test build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) ## all tests that need no hardware, root, cluster or network
-	$(Q)tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN)
+test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) ## all tests that need no hardware, root, cluster or network
+	$(Q)DATASET=$(DATASET) tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN)
 
 ##@ Model
 .PHONY: model
@@ -112,15 +114,15 @@ model: build ## train models/ from DATASET (default ../shared/data/nginx-pcm)
 
 ##@ Heavier checks
 .PHONY: lint
-lint: build/.deps-dev ## layers, format, clang-tidy, cppcheck, shellcheck, man pages, spelling
+lint: deps ## layers, format, clang-tidy, cppcheck, shellcheck, man pages, spelling
 	$(Q)tests/lint/lint.sh
 
 .PHONY: fuzz
-fuzz: build/.deps-dev $(FUZZ_BIN) ## libFuzzer, FUZZ_SECONDS (30) for each target
+fuzz: $(FUZZ_BIN) ## libFuzzer, FUZZ_SECONDS (30) for each target
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 .PHONY: bench
-bench: build/.deps-dev build $(BENCH_BIN) $(TOOL_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
+bench: build $(BENCH_BIN) $(TOOL_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
 	$(Q)tests/bench/run.sh $(OUT)
 
 .PHONY: soak
@@ -147,7 +149,7 @@ clean: ## remove build/
 $(OBJ)/src/app/%.o $(OBJ)/src/cli/%.o: ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
 $(foreach r,$(CONVERSION_ROOMS),$(eval $(OBJ)/src/$(r)/%.o: WARN += -Wconversion))
 
-$(OBJ)/%.o: %.c | build/.deps-build
+$(OBJ)/%.o: %.c | deps
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -185,11 +187,26 @@ $(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
-build/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
+# The fuzzers have a library of their own: clang, with coverage for libFuzzer.
+FUZZ_FLAGS = -std=c17 -D_GNU_SOURCE -Iinclude -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined $(PKG_CFLAGS) -pthread -MMD -MP
+FUZZ_LIB   := build/obj/fuzz/libkm.a
+
+build/obj/fuzz/src/%.o: src/%.c | deps
 	@mkdir -p $(@D)
-	$(call say,FUZZ,$@)$(CLANG) -std=c17 -D_GNU_SOURCE -Iinclude -Isrc -Itests -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined $(PKG_CFLAGS) -pthread -o $@ $< $(LIB_SRC) $(PKG_LIBS) \
-		$(shell $(CC) -print-file-name=libgomp.so) -lm
+	$(call say,FUZZ,$<)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/obj/fuzz/tests/%.o: tests/%.c | deps
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(CLANG) $(FUZZ_FLAGS) -Isrc -Itests -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(FUZZ_LIB): $(LIB_SRC:%.c=build/obj/fuzz/%.o)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(FUZZ_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKG_LIBS) \
+		$(shell $(CC) -print-file-name=libgomp.so) -lm -pthread
 
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)

@@ -47,7 +47,7 @@ missing=${missing% }
 
 if [ "$(id -u)" -eq 0 ]; then
 	as_root=''
-elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+elif command -v sudo >/dev/null && { sudo -n true || (: </dev/tty); } 2>/dev/null; then
 	as_root='sudo'
 else
 	{

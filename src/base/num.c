@@ -92,6 +92,7 @@ int km_num_double(const char *text, size_t len, double *out)
 {
 	const char *p = text;
 	const char *end = text + len;
+	const char *unsigned_part;
 	struct decimal d = { .digits = 0 };
 	bool negative = false;
 	double value;
@@ -100,11 +101,12 @@ int km_num_double(const char *text, size_t len, double *out)
 		return -EINVAL;
 	if (*p == '+' || *p == '-')
 		negative = *p++ == '-';
+	unsigned_part = p;
 	p = scan_digits(p, end, 0, &d);
 	if (p < end && *p == '.')
 		p = scan_digits(p + 1, end, -1, &d);
 	if (!d.any)
-		return parse_special(p, (size_t)(end - p), negative, out);
+		return parse_special(unsigned_part, (size_t)(end - unsigned_part), negative, out);
 	if (p < end && (*p == 'e' || *p == 'E'))
 		p = scan_exponent(p + 1, end, &d);
 	if (p != end)

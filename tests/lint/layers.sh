@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Fails when a source file includes an interface of its own floor or higher (other than its own
 # room's), another room's private header, or a third-party library outside the room that owns it.
 set -eu

@@ -163,6 +163,7 @@ static void doubles_parse_strictly(void **state)
 		{ "infinity", -EINVAL, 0 },
 		{ "nan(1)", -EINVAL, 0 },
 		{ "--1", -EINVAL, 0 },
+		{ "-.inf", -EINVAL, 0 },
 	};
 	char longer[KM_NUM_MAX_BYTES + 2];
 	double got;

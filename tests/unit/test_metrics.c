@@ -57,7 +57,7 @@ static void exposition_is_prometheus_text(void **state)
 	                                  "200", NULL),
 	               41);
 	km_gauge_set(km_metrics_gauge(m, "kubemarla_nodes_count", "Nodes.", NULL), 3);
-	km_counter_add(km_metrics_counter(m, "kubemarla_requests_total", "", "verb", "a\"b\\c\nd",
+	km_counter_add(km_metrics_counter(m, "kubemarla_requests_total", "", "verb", "a\"b\\c\ne",
 	                                  "code", "200", NULL),
 	               1);
 	(void)km_metrics_gauge(m, "kubemarla_model_age_seconds", "Never set.", NULL);
@@ -72,7 +72,7 @@ static void exposition_is_prometheus_text(void **state)
 	expect_text(m, "# HELP kubemarla_requests_total Requests\\\\answered\\nhere.\n"
 	               "# TYPE kubemarla_requests_total counter\n"
 	               "kubemarla_requests_total{verb=\"filter\",code=\"200\"} 41\n"
-	               "kubemarla_requests_total{verb=\"a\\\"b\\\\c\\nd\",code=\"200\"} 1\n"
+	               "kubemarla_requests_total{verb=\"a\\\"b\\\\c\\ne\",code=\"200\"} 1\n"
 	               "# HELP kubemarla_nodes_count Nodes.\n"
 	               "# TYPE kubemarla_nodes_count gauge\n"
 	               "kubemarla_nodes_count 3\n"

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Fuzzes each target for SECONDS: run.sh SECONDS BINARY... (build/fuzz/fuzz_<name>).
+# Works on a copy of the corpus, so the tree stays clean; an input that fails is kept in
+# build/fuzz-artifacts/, and belongs into tests/fuzz/regression/<name>/ once it is fixed.
+set -eu
+cd "$(dirname "$0")/../.."
+
+seconds=$1
+shift
+artifacts=build/fuzz-artifacts
+mkdir -p "$artifacts"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1}"
+if [ -f tests/sanitizers/leak.supp ]; then
+	export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/leak.supp"
+fi
+
+passed=0
+failed=0
+for binary in "$@"; do
+	name=${binary##*/fuzz_}
+	corpus=$work/$name
+	log=$work/$name.log
+	mkdir -p "$corpus"
+	for kind in corpus regression; do
+		find "tests/fuzz/$kind/$name" -type f -exec cp {} "$corpus/" \; 2>/dev/null || true
+	done
+	dictionary=''
+	[ ! -f "tests/fuzz/dict/$name.dict" ] || dictionary="-dict=tests/fuzz/dict/$name.dict"
+	# A hang in the target is its own -timeout; the outer one is for a fuzzer that hangs itself.
+	# shellcheck disable=SC2086 # dictionary is one word or none
+	if timeout -k 10 $((seconds + 120)) "$binary" -max_total_time="$seconds" -timeout=10 \
+		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$artifacts/$name-" \
+		$dictionary "$corpus" >"$log" 2>&1; then
+		runs=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
+		printf '  ok    %-20s %s runs in %s s\n' "$name" "${runs:-?}" "$seconds"
+		passed=$((passed + 1))
+	else
+		printf '  FAIL  %-20s\n' "$name"
+		tail -n 60 "$log" | sed 's/^/        | /'
+		failed=$((failed + 1))
+	fi
+done
+echo "$passed passed, $failed failed" >build/fuzz-summary
+cat build/fuzz-summary
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
