@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hot path. One pass over the body finds the top-level members and the node names; only the
+ * pod's slice is looked into again. Names are borrowed from the body, and echoed as the tokens they
+ * came as, so nothing is escaped or copied on the way back.
+ */
+#include "km/wire/extender.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "km/base/hash.h"
+#include "km/wire/json.h"
+#include "km/wire/pod.h"
+#include "km/wire/scan.h"
+
+#define NAMES_FIRST 64
+
+/* Names being collected. Grown by doubling: the arena keeps the old halves until the request ends.
+ */
+struct names {
+	struct km_arena *arena;
+	struct km_json_slice *token;
+	struct km_json_slice *item; /* NULL for NodeNames */
+	size_t count;
+	size_t cap;
+};
+
+static int grow(struct names *n, bool with_items)
+{
+	size_t cap = n->cap ? n->cap * 2 : NAMES_FIRST;
+	struct km_json_slice *token = km_arena_alloc(n->arena, cap * sizeof(*token));
+	struct km_json_slice *item = NULL;
+
+	if (!token)
+		return -ENOMEM;
+	if (with_items) {
+		item = km_arena_alloc(n->arena, cap * sizeof(*item));
+		if (!item)
+			return -ENOMEM;
+		if (n->count > 0)
+			memcpy(item, n->item, n->count * sizeof(*item));
+	}
+	if (n->count > 0)
+		memcpy(token, n->token, n->count * sizeof(*token));
+	n->token = token;
+	n->item = item;
+	n->cap = cap;
+	return 0;
+}
+
+/* The array of strings that comes next. */
+static int read_names(struct km_scan *s, struct names *n)
+{
+	int rc = km_scan_array(s);
+
+	n->count = 0;
+	if (rc != 0)
+		return rc;
+	while ((rc = km_scan_element(s)) == KM_SCAN_MORE) {
+		if (n->count == n->cap) {
+			rc = grow(n, false);
+			if (rc != 0)
+				return rc;
+		}
+		rc = km_scan_string(s, &n->token[n->count]);
+		if (rc != 0)
+			return rc;
+		n->count++;
+	}
+	return rc;
+}
+
+/* One Node object: its metadata.name. */
+static int read_node(const struct km_json_slice *node, struct names *n, struct km_err *err)
+{
+	struct km_json_slice metadata = { 0 };
+	struct km_json_slice name = { 0 };
+	const struct km_json_want in_node[] = { { "metadata", &metadata } };
+	const struct km_json_want in_metadata[] = { { "name", &name } };
+	struct km_scan s;
+	int rc;
+
+	km_scan_init(&s, node->text, node->len, KM_SCAN_DEPTH_MAX, err);
+	rc = km_scan_members(&s, in_node, 1, false);
+	if (rc == 0 && metadata.kind == KM_JSON_OBJECT) {
+		km_scan_init(&s, metadata.text, metadata.len, KM_SCAN_DEPTH_MAX, err);
+		rc = km_scan_members(&s, in_metadata, 1, false);
+	}
+	if (rc != 0)
+		return rc;
+	if (name.kind != KM_JSON_STRING)
+		return km_err_set(err, EINVAL,
+		                  "Nodes.items[%zu].metadata.name: saw %s, want a string", n->count,
+		                  km_json_kind_name(name.kind));
+	if (n->count == n->cap) {
+		rc = grow(n, true);
+		if (rc != 0)
+			return rc;
+	}
+	n->token[n->count] = name;
+	n->item[n->count] = *node;
+	n->count++;
+	return 0;
+}
+
+/* The items of a NodeList; a list without items has none. */
+static int read_node_list(const struct km_json_slice *list, struct names *n, struct km_err *err)
+{
+	struct km_json_slice items = { 0 };
+	const struct km_json_want in_list[] = { { "items", &items } };
+	struct km_json_slice node;
+	struct km_scan s;
+	int rc;
+
+	km_scan_init(&s, list->text, list->len, KM_SCAN_DEPTH_MAX, err);
+	rc = km_scan_members(&s, in_list, 1, false);
+	*n = (struct names){
+		.arena = n->arena
+	}; /* NodeNames may have stood there first, null later */
+	if (rc != 0 || items.kind == KM_JSON_NULL || items.kind == KM_JSON_ABSENT)
+		return rc;
+	km_scan_init(&s, items.text, items.len, KM_SCAN_DEPTH_MAX, err);
+	rc = km_scan_array(&s);
+	if (rc != 0)
+		return km_err_prefix(err, "Nodes.items");
+	while ((rc = km_scan_element(&s)) == KM_SCAN_MORE) {
+		rc = km_scan_value(&s, &node);
+		if (rc == 0)
+			rc = read_node(&node, n, err);
+		if (rc != 0)
+			return rc;
+	}
+	return rc;
+}
+
+static int want_object_or_null(const struct km_json_slice *slice, const char *key,
+                               struct km_err *err)
+{
+	if (slice->kind == KM_JSON_ABSENT || slice->kind == KM_JSON_NULL ||
+	    slice->kind == KM_JSON_OBJECT)
+		return 0;
+	return km_err_set(err, EINVAL, "%s: saw %s, want an object or null", key,
+	                  km_json_kind_name(slice->kind));
+}
+
+/* The members of ExtenderArgs. NodeNames is read on the way: most of the body is in it. */
+static int read_envelope(struct km_scan *s, struct km_json_slice *pod, struct km_json_slice *nodes,
+                         struct names *names, bool *names_given)
+{
+	struct km_json_slice key;
+	int rc = km_scan_object(s);
+
+	if (rc != 0)
+		return rc;
+	while ((rc = km_scan_member(s, &key)) == KM_SCAN_MORE) {
+		if (km_json_key_is(&key, "NodeNames", true)) {
+			*names_given = km_scan_peek(s) != KM_JSON_NULL;
+			rc = *names_given ? read_names(s, names) : km_scan_value(s, NULL);
+			if (rc == -EINVAL)
+				return km_err_prefix(s->err, "NodeNames");
+		} else if (km_json_key_is(&key, "Nodes", true)) {
+			rc = km_scan_value(s, nodes);
+		} else if (km_json_key_is(&key, "Pod", true)) {
+			rc = km_scan_value(s, pod);
+		} else {
+			rc = km_scan_value(s, NULL);
+		}
+		if (rc != 0)
+			return rc;
+	}
+	if (rc == 0)
+		rc = want_object_or_null(pod, "Pod", s->err);
+	if (rc == 0)
+		rc = want_object_or_null(nodes, "Nodes", s->err);
+	return rc;
+}
+
+/* A slot of the table that finds doubled names: 0 = free, else position + 1 and part of the hash.
+ */
+struct slot {
+	uint32_t position_plus_1;
+	uint32_t hash;
+};
+
+static bool same(struct km_name a, struct km_name b)
+{
+	return a.len == b.len && memcmp(a.text, b.text, a.len) == 0;
+}
+
+/* Decodes the names and keeps each distinct one, in order. */
+static int keep_distinct(const struct names *n, uint64_t seed, struct km_extender_args *out)
+{
+	struct slot *table;
+	size_t slots = NAMES_FIRST;
+
+	while (slots < n->count * 2)
+		slots *= 2;
+	table = km_arena_calloc(n->arena, slots, sizeof(*table));
+	out->name = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->name));
+	out->token = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->token));
+	if (n->item)
+		out->item = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->item));
+	if (!table || !out->name || !out->token || (n->item && !out->item))
+		return -ENOMEM;
+	for (size_t i = 0; i < n->count; i++) {
+		const struct km_json_slice *token = &n->token[i];
+		struct km_name name = { token->text + 1, (uint32_t)(token->len - 2) };
+		uint64_t hash;
+		size_t at;
+
+		if (token->escaped) {
+			char *decoded = km_arena_alloc(n->arena, token->len);
+
+			if (!decoded)
+				return -ENOMEM;
+			name = (struct km_name){ decoded,
+				                 (uint32_t)km_json_unescape(token, decoded) };
+		}
+		hash = km_hash64(name.text, name.len, seed);
+		for (at = hash & (slots - 1); table[at].position_plus_1 != 0;
+		     at = (at + 1) & (slots - 1)) {
+			if (table[at].hash == (uint32_t)(hash >> 32) &&
+			    same(out->name[table[at].position_plus_1 - 1], name))
+				break;
+		}
+		if (table[at].position_plus_1 != 0) {
+			out->repeated++;
+			continue;
+		}
+		out->name[out->count] = name;
+		out->token[out->count] = (struct km_name){ token->text, (uint32_t)token->len };
+		if (out->item)
+			out->item[out->count] =
+				(struct km_name){ n->item[i].text, (uint32_t)n->item[i].len };
+		out->count++;
+		table[at] = (struct slot){ (uint32_t)out->count, (uint32_t)(hash >> 32) };
+	}
+	return 0;
+}
+
+int km_extender_decode(const char *body, size_t len, uint32_t depth_max, uint64_t seed,
+                       struct km_arena *arena, struct km_extender_args *out, struct km_err *err)
+{
+	struct km_json_slice pod = { 0 };
+	struct km_json_slice nodes = { 0 };
+	struct names names = { .arena = arena };
+	bool names_given = false;
+	struct km_scan s;
+	int rc;
+
+	*out = (struct km_extender_args){ .form = KM_EXTENDER_NONE };
+	if (len > UINT32_MAX)
+		return km_err_set(err, EINVAL, "body: saw %zu bytes, want less than 4 GiB", len);
+	km_scan_init(&s, body, len, depth_max, err);
+	rc = read_envelope(&s, &pod, &nodes, &names, &names_given);
+	if (rc == 0 && !names_given && nodes.kind == KM_JSON_OBJECT)
+		rc = read_node_list(&nodes, &names, err);
+	if (rc == 0)
+		rc = km_pod_decode(&pod, arena, &out->pod);
+	if (rc == 0) {
+		if (names_given)
+			out->form = KM_EXTENDER_NODE_NAMES;
+		else if (nodes.kind == KM_JSON_OBJECT)
+			out->form = KM_EXTENDER_NODES;
+		else
+			names.count = 0; /* NodeNames stood there twice, null the second time */
+		rc = keep_distinct(&names, seed, out);
+	}
+	if (rc == -ENOMEM)
+		return km_err_set(err, ENOMEM, "out of memory decoding a request of %zu bytes",
+		                  len);
+	return rc;
+}
+
+static size_t append(char *at, const char *text, size_t len)
+{
+	memcpy(at, text, len);
+	return len;
+}
+
+/* Bytes that all tokens take together, each with `extra` more. */
+static size_t tokens_bytes(const struct km_name *token, size_t count, size_t extra)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += token[i].len + extra;
+	return bytes;
+}
+
+/* Appends "[a,b]": the entries that pass. */
+static void write_passing(struct km_buf *out, const struct km_name *entry, size_t count,
+                          const uint8_t *outcome)
+{
+	size_t at;
+	size_t begin;
+
+	if (km_buf_reserve(out, tokens_bytes(entry, count, 1) + 2) != 0)
+		return;
+	at = out->len;
+	out->data[at++] = '[';
+	begin = at;
+	for (size_t i = 0; i < count; i++) {
+		if (outcome && outcome[i] != KM_EXTENDER_PASS)
+			continue;
+		if (at > begin)
+			out->data[at++] = ',';
+		at += append(out->data + at, entry[i].text, entry[i].len);
+	}
+	out->data[at++] = ']';
+	out->len = at;
+}
+
+/* Appends {"name":"reason",...}: the nodes that fail for reasons of one kind. */
+static void write_failed(struct km_buf *out, const struct km_extender_args *args,
+                         const uint8_t *outcome, const struct km_extender_reason *reasons,
+                         size_t reason_count, bool unresolvable)
+{
+	struct km_json j = km_json_to(out);
+
+	km_json_begin(&j, '{');
+	for (size_t i = 0; outcome && i < args->count; i++) {
+		if (outcome[i] >= reason_count || reasons[outcome[i]].unresolvable != unresolvable)
+			continue;
+		km_json_raw(&j, args->token[i].text, args->token[i].len);
+		km_buf_char(out, ':');
+		j.comma = false;
+		km_json_string(&j, reasons[outcome[i]].text);
+	}
+	km_json_end(&j, '}');
+}
+
+void km_extender_write_filter(struct km_buf *out, const struct km_extender_args *args,
+                              const uint8_t *outcome, const struct km_extender_reason *reasons,
+                              size_t reason_count)
+{
+	/* The scheduler honours the form it asked in; the other one stays null, as Go would write
+	 * it. */
+	if (args->form == KM_EXTENDER_NODES) {
+		km_buf_str(out, "{\"Nodes\":{\"metadata\":{},\"items\":");
+		write_passing(out, args->item, args->count, outcome);
+		km_buf_str(out, "},\"NodeNames\":null");
+	} else {
+		km_buf_str(out, "{\"Nodes\":null,\"NodeNames\":");
+		write_passing(out, args->token, args->count, outcome);
+	}
+	km_buf_str(out, ",\"FailedNodes\":");
+	write_failed(out, args, outcome, reasons, reason_count, false);
+	km_buf_str(out, ",\"FailedAndUnresolvableNodes\":");
+	write_failed(out, args, outcome, reasons, reason_count, true);
+	km_buf_str(out, ",\"Error\":\"\"}\n");
+}
+
+void km_extender_write_priorities(struct km_buf *out, const struct km_extender_args *args,
+                                  const int32_t *score)
+{
+	static const char host[] = "{\"Host\":";
+	static const char points[] = ",\"Score\":";
+	const size_t most = sizeof(host) + sizeof(points) + 16; /* an int32_t has 11 characters */
+
+	if (km_buf_reserve(out, tokens_bytes(args->token, args->count, most) + 3) != 0)
+		return;
+	km_buf_char(out, '[');
+	for (size_t i = 0; i < args->count; i++) {
+		char *at = out->data + out->len;
+
+		if (i > 0)
+			*at++ = ',';
+		at += append(at, host, sizeof(host) - 1);
+		at += append(at, args->token[i].text, args->token[i].len);
+		at += append(at, points, sizeof(points) - 1);
+		out->len = (size_t)(at - out->data);
+		km_buf_int(out, score[i]);
+		km_buf_char(out, '}');
+	}
+	km_buf_append(out, "]\n", 2);
+}

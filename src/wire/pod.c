@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we need of a v1.Pod. The slice was checked when the request was scanned, so reading its
+ * parts again cannot fail for their syntax; what has an unexpected type is taken as not there:
+ * a pod must never be refused because of us.
+ */
+#include "km/wire/pod.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "km/base/num.h"
+#include "km/core/schema.h"
+
+#define MAX_SLOWDOWN_LOWEST  1.05 /* the least that km_workload can mean */
+#define MAX_SLOWDOWN_HIGHEST 1e6  /* beyond any tolerance: a slip of the pen */
+#define RPS_HIGHEST          1e9  /* beyond any service: likewise */
+
+void km_pod_init(struct km_pod *pod)
+{
+	*pod = (struct km_pod){ .rps = NAN, .max_slowdown = NAN };
+}
+
+/* The wanted members of an object slice; everything absent when it is none. */
+static void members(const struct km_json_slice *object, const struct km_json_want *want,
+                    size_t count)
+{
+	struct km_scan s;
+
+	km_scan_init(&s, object->text, object->len, KM_SCAN_DEPTH_MAX, NULL);
+	if (object->kind == KM_JSON_OBJECT && km_scan_members(&s, want, count, false) == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		*want[i].value = (struct km_json_slice){ .kind = KM_JSON_ABSENT };
+}
+
+static int take_text(const struct km_json_slice *slice, struct km_arena *arena, struct km_name *out)
+{
+	char *decoded;
+
+	*out = (struct km_name){ .text = "", .len = 0 };
+	if (slice->kind != KM_JSON_STRING || slice->len > UINT32_MAX)
+		return 0;
+	if (!slice->escaped) {
+		*out = (struct km_name){ slice->text + 1, (uint32_t)(slice->len - 2) };
+		return 0;
+	}
+	decoded = km_arena_alloc(arena, slice->len);
+	if (!decoded)
+		return -ENOMEM;
+	*out = (struct km_name){ decoded, (uint32_t)km_json_unescape(slice, decoded) };
+	return 0;
+}
+
+/* An annotation that is a number in [low, high]; anything else is NaN and counted. */
+static int take_number(const struct km_json_slice *slice, struct km_arena *arena, double low,
+                       double high, struct km_pod *pod, double *out)
+{
+	struct km_name text;
+	int rc;
+
+	*out = NAN;
+	if (slice->kind == KM_JSON_ABSENT)
+		return 0;
+	rc = take_text(slice, arena, &text);
+	if (rc != 0)
+		return rc;
+	if (km_num_double(text.text, text.len, out) != 0 || !(*out >= low && *out <= high)) {
+		*out = NAN;
+		pod->bad_annotations++;
+	}
+	return 0;
+}
+
+static int take_class(const struct km_json_slice *slice, struct km_arena *arena, struct km_pod *pod)
+{
+	int rc = take_text(slice, arena, &pod->class_name);
+
+	if (rc == 0 && slice->kind != KM_JSON_ABSENT &&
+	    (pod->class_name.len == 0 || pod->class_name.len >= KM_CLASS_NAME_MAX)) {
+		pod->class_name.len = 0;
+		pod->bad_annotations++;
+	}
+	return rc;
+}
+
+int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struct km_pod *out)
+{
+	struct km_json_slice metadata;
+	struct km_json_slice name;
+	struct km_json_slice namespace;
+	struct km_json_slice uid;
+	struct km_json_slice annotations;
+	struct km_json_slice rps;
+	struct km_json_slice max_slowdown;
+	struct km_json_slice class_name;
+	const struct km_json_want in_pod[] = { { "metadata", &metadata } };
+	const struct km_json_want in_metadata[] = {
+		{ "name", &name },
+		{ "namespace", &namespace },
+		{ "uid", &uid },
+		{ "annotations", &annotations },
+	};
+	const struct km_json_want in_annotations[] = {
+		{ "kubemarla.io/rps", &rps },
+		{ "kubemarla.io/max-slowdown", &max_slowdown },
+		{ "kubemarla.io/class", &class_name },
+	};
+	int rc;
+
+	km_pod_init(out);
+	members(pod, in_pod, KM_ARRAY_LEN(in_pod));
+	members(&metadata, in_metadata, KM_ARRAY_LEN(in_metadata));
+	members(&annotations, in_annotations, KM_ARRAY_LEN(in_annotations));
+	if ((rc = take_text(&name, arena, &out->name)) != 0 ||
+	    (rc = take_text(&namespace, arena, &out->namespace)) != 0 ||
+	    (rc = take_text(&uid, arena, &out->uid)) != 0 ||
+	    (rc = take_number(&rps, arena, nextafter(0, 1), RPS_HIGHEST, out, &out->rps)) != 0 ||
+	    (rc = take_number(&max_slowdown, arena, MAX_SLOWDOWN_LOWEST, MAX_SLOWDOWN_HIGHEST, out,
+	                      &out->max_slowdown)) != 0)
+		return rc;
+	return take_class(&class_name, arena, out);
+}
