@@ -17,11 +17,6 @@
 #define MAX_SLOWDOWN_HIGHEST 1e6  /* beyond any tolerance: a slip of the pen */
 #define RPS_HIGHEST          1e9  /* beyond any service: likewise */
 
-void km_pod_init(struct km_pod *pod)
-{
-	*pod = (struct km_pod){ .rps = NAN, .max_slowdown = NAN };
-}
-
 /* The wanted members of an object slice; everything absent when it is none. */
 static void members(const struct km_json_slice *object, const struct km_json_want *want,
                     size_t count)

@@ -219,6 +219,25 @@ static void pods_in_every_shape_are_read(void **state)
 	}
 }
 
+static void annotations_override_the_default_workload(void **state)
+{
+	const struct km_workload base = { .rps = 1000, .replicas = 2, .max_slowdown = 2.0 };
+	struct km_workload got;
+	struct km_pod pod;
+
+	(void)state;
+	km_pod_init(&pod);
+	km_pod_workload(&pod, &base, 1.2, &got);
+	assert_memory_equal(&got, &base, sizeof(got));
+	pod.rps = 300;
+	pod.max_slowdown = 1.1;
+	pod.class_name = (struct km_name){ "batch-", 5 };
+	km_pod_workload(&pod, &base, 1.2, &got);
+	assert_true(got.rps == 600);
+	assert_true(got.max_slowdown == 1.2);
+	assert_string_equal(got.class_name, "batch");
+}
+
 /* {"Pod":{...PAD...},"NodeNames":[n names by the format]} */
 static void body_with(struct km_buf *b, size_t pad, size_t names, const char *format)
 {
@@ -273,7 +292,7 @@ static void every_cut_of_a_body_is_refused(void **state)
 	static const char body[] =
 		"{\"Pod\":{\"metadata\":{\"name\":\"w\\u0041\",\"annotations\":{\"k\":\"v\"}},"
 		"\"n\":[1.5e3,true,null]},\"Nodes\":null,\"NodeNames\":[\"a\",\"b\\n\","
-	        "\"\xc3\xa9\"]}";
+		"\"\xc3\xa9\"]}";
 
 	(void)state;
 	for (size_t len = 0; len < sizeof(body) - 1; len++) {
@@ -294,6 +313,7 @@ int main(void)
 		cmocka_unit_test(answers_echo_what_was_asked_byte_for_byte),
 		cmocka_unit_test(nodes_survive_as_the_objects_they_came_as),
 		cmocka_unit_test(pods_in_every_shape_are_read),
+		cmocka_unit_test(annotations_override_the_default_workload),
 		cmocka_unit_test(big_requests_are_read_whole),
 		cmocka_unit_test(every_cut_of_a_body_is_refused),
 	};

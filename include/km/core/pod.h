@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "km/core/name.h"
+#include "km/core/workload.h"
 
 struct km_pod {
 	struct km_name name; /* len 0 = not given; all borrowed from the request */
@@ -16,5 +17,16 @@ struct km_pod {
 	struct km_name class_name; /* kubemarla.io/class; len 0 = none */
 	uint32_t bad_annotations;  /* ours, but unusable: ignored, counted */
 };
+
+/* What a pod without anything to say looks like. */
+void km_pod_init(struct km_pod *pod);
+
+/*
+ * The workload a pod describes: what its annotations say, `base` for the rest. The annotation's rps
+ * is one pod's load, a workload's is that of all its replicas here. No pod may tolerate less than
+ * min_max_slowdown: otherwise one tenant could fence nodes off.
+ */
+void km_pod_workload(const struct km_pod *pod, const struct km_workload *base,
+                     double min_max_slowdown, struct km_workload *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include "km/base/err.h"
 #include "km/cluster/cluster.h"
 #include "km/core/name.h"
+#include "km/core/pod.h"
 #include "km/core/settings.h"
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
@@ -58,6 +59,12 @@ struct km_model *km_decide_get_model(struct km_decide *d);
 
 /* The default workload now. Any thread. */
 void km_decide_default_workload(struct km_decide *d, struct km_workload *out);
+
+/*
+ * The workload of one pod: its annotations over the default workload, by km_pod_workload with
+ * decide.minMaxSlowdown. (Later: the matching policy first.) Any thread.
+ */
+void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struct km_workload *out);
 
 /*
  * The hot path of /filter and /prioritize: verdict[i] for names[i], nothing else. Costs a hash

@@ -7,9 +7,6 @@
 #include "km/core/pod.h"
 #include "km/wire/scan.h"
 
-/* What a pod without anything to say looks like. */
-void km_pod_init(struct km_pod *pod);
-
 /*
  * Reads `pod` (an object or null, already scanned once). Members of unexpected types count as
  * absent, annotations of ours with unusable values are counted in bad_annotations.
