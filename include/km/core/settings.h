@@ -73,7 +73,8 @@ struct km_decide_settings {
 };
 
 struct km_settings {
-	unsigned roles; /* enum km_role, or-ed */
+	unsigned roles;   /* enum km_role, or-ed */
+	bool roles_given; /* false: the default, nobody asked for each of them */
 	struct km_listen_settings listen;
 	struct km_listen_settings observe;
 	char *tls_cert, *tls_key, *tls_client_ca;

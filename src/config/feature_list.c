@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* features.yaml, by a table of its own. */
+#include "km/config/feature_list.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "km/base/file.h"
+#include "km/config/tree.h"
+#include "km/core/schema.h"
+
+#include "config_internal.h"
+
+#define FEATURE_LIST_MAX_BYTES (1u << 20)
+
+static int parse_features(struct conf_ctx *c, const struct conf_option *o, const char *key,
+                          const struct km_tree *v, void *base)
+{
+	struct km_feature_list *l = base;
+	size_t count = 0;
+
+	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
+		if (i->kind != KM_TREE_SCALAR || i->text[0] == '\0')
+			return conf_bad_value(c, key, i, "a feature name");
+		count++;
+	}
+	if (v->kind != KM_TREE_LIST || count == 0)
+		return conf_bad_value(c, key, v, o->want);
+	if (count > KM_FEATURES_MAX)
+		return conf_fail(c, v->line, "%s: saw %zu names, want at most %d", key, count,
+		                 KM_FEATURES_MAX);
+	l->feature = calloc(count, sizeof(*l->feature));
+	if (l->feature == NULL)
+		return conf_no_memory(c);
+	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
+		l->feature[l->feature_count] = strdup(i->text);
+		if (l->feature[l->feature_count] == NULL)
+			return conf_no_memory(c);
+		l->feature_count++;
+	}
+	return 0;
+}
+
+#define FIELD(member)                                                                              \
+	.offset = offsetof(struct km_feature_list, member),                                        \
+	.size = sizeof(((struct km_feature_list *)0)->member)
+
+static const struct conf_option list_rows[] = {
+	{ .key = "name", .type = CONF_STRING, .required = true, FIELD(name) },
+	{ .key = "task", .type = CONF_STRING, .preset = "placement", FIELD(task) },
+	{ .key = "window",
+	  .type = CONF_DURATION_S,
+	  .preset = "60s",
+	  .min = 1,
+	  .max = 3600,
+	  FIELD(window_s) },
+	{ .key = "bin",
+	  .type = CONF_DURATION_S,
+	  .preset = "5s",
+	  .min = 0.1,
+	  .max = 3600,
+	  FIELD(bin_s) },
+	{ .key = "features",
+	  .type = CONF_CUSTOM,
+	  .custom = parse_features,
+	  .required = true,
+	  .want = "a list of feature names" },
+};
+
+static const struct conf_table list_table = { list_rows, KM_ARRAY_LEN(list_rows) };
+
+int km_feature_list_load(const char *path, struct km_feature_list *out, struct km_err *err)
+{
+	struct conf_ctx c = { .file = path, .err = err };
+	struct km_tree_doc *doc = NULL;
+	struct km_buf text;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	km_buf_init(&text);
+	rc = km_file_read(path, FEATURE_LIST_MAX_BYTES, &text, err);
+	if (rc == 0)
+		rc = km_tree_parse(path, text.data != NULL ? text.data : "", text.len, &doc, err);
+	if (rc == 0)
+		rc = conf_apply_all(&c, &list_table, km_tree_root(doc), out);
+	if (rc == 0 && strcmp(out->task, "placement") != 0 && strcmp(out->task, "diagnosis") != 0)
+		rc = conf_fail(&c, conf_line_of(km_tree_root(doc), "task"),
+		               "task: saw %.40s, want placement or diagnosis", out->task);
+	if (rc == 0 && out->bin_s > out->window_s)
+		rc = conf_fail(&c, conf_line_of(km_tree_root(doc), "bin"),
+		               "bin: saw %gs, want at most window (%gs)", out->bin_s,
+		               out->window_s);
+	if (rc != 0)
+		km_feature_list_fini(out);
+	km_tree_free(doc);
+	km_buf_fini(&text);
+	return rc;
+}
+
+void km_feature_list_fini(struct km_feature_list *l)
+{
+	free(l->name);
+	free(l->task);
+	for (size_t i = 0; i < l->feature_count; i++)
+		free(l->feature[i]);
+	free(l->feature);
+	memset(l, 0, sizeof(*l));
+}

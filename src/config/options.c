@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every option of the configuration, once: key, type, default, range, unit, help, and whether
+ * SIGHUP applies it. Parser, --help, `kubemarla config` and kubemarla.yaml(5) read these rows;
+ * after a change here run `kubemarla config --man` into the man page (a test compares them).
+ */
+#include "config_internal.h"
+
+#define FIELD(type_, member)                                                                       \
+	.offset = offsetof(struct type_, member), .size = sizeof(((struct type_ *)0)->member)
+
+#define NS 1e9
+
+static const char *const isolations[] = { "thread", "process", NULL };
+static const char *const feature_origins[] = { "peers", "prometheus", "local", NULL };
+static const char *const kubernetes_modes[] = { "auto", "on", "off", NULL };
+static const char *const on_stales[] = { "Neutral", "Avoid", "Reject", NULL };
+static const char *const score_scales[] = { "10", "100", NULL };
+
+_Static_assert(KM_FEATURES_PEERS == 0 && KM_FEATURES_PROMETHEUS == 1 && KM_FEATURES_LOCAL == 2,
+               "feature_origins[] is indexed by the enum");
+_Static_assert(KM_KUBERNETES_AUTO == 0 && KM_KUBERNETES_ON == 1 && KM_KUBERNETES_OFF == 2,
+               "kubernetes_modes[] is indexed by the enum");
+_Static_assert(KM_ON_STALE_NEUTRAL == 0 && KM_ON_STALE_AVOID == 1 && KM_ON_STALE_REJECT == 2,
+               "on_stales[] is indexed by the enum");
+
+/* clang-format off: a table */
+static const struct conf_option settings_rows[] = {
+	{
+		.key = "roles",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_roles,
+		.preset = "agent, extender, controller",
+		.want = "a list of agent, extender, controller",
+		.help = "What this process does: measure (agent), answer the scheduler (extender), "
+			"look after policies (controller; nothing to do yet in this release).",
+		FIELD(km_settings, roles),
+	},
+	{
+		.key = "listen.address",
+		.type = CONF_STRING,
+		.preset = "127.0.0.1",
+		.help = "Numeric IPv4 or IPv6 address on which the scheduler is answered.",
+		FIELD(km_settings, listen.address),
+	},
+	{
+		.key = "listen.port",
+		.type = CONF_INTEGER,
+		.preset = "9191",
+		.max = 65535,
+		.help = "TCP port; 0 lets the kernel pick, and the ready line tells which.",
+		FIELD(km_settings, listen.port),
+	},
+	{
+		.key = "listen.tls.cert",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Certificate file. TLS is not built in yet: only an empty value is "
+			"accepted.",
+		FIELD(km_settings, tls_cert),
+	},
+	{
+		.key = "listen.tls.key",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Private key file. TLS is not built in yet: only an empty value is "
+			"accepted.",
+		FIELD(km_settings, tls_key),
+	},
+	{
+		.key = "listen.tls.clientCA",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "CA that client certificates must come from. TLS is not built in yet: only "
+			"an "
+			"empty value is accepted.",
+		FIELD(km_settings, tls_client_ca),
+	},
+	{
+		.key = "observe.address",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Numeric address of a second listener with /metrics, /healthz, /readyz and "
+			"/v1/features only, for probes and Prometheus; empty is off.",
+		FIELD(km_settings, observe.address),
+	},
+	{
+		.key = "observe.port",
+		.type = CONF_INTEGER,
+		.preset = "9192",
+		.max = 65535,
+		.help = "Its TCP port.",
+		FIELD(km_settings, observe.port),
+	},
+	{
+		.key = "limits.bodyBytes",
+		.type = CONF_INTEGER,
+		.preset = "8388608",
+		.unit = "bytes",
+		.min = 4096,
+		.max = 1 << 30,
+		.reload = true,
+		.help = "Largest request body; larger ones get 413.",
+		FIELD(km_settings, limits.body_bytes),
+	},
+	{
+		.key = "limits.connections",
+		.type = CONF_INTEGER,
+		.preset = "512",
+		.min = 1,
+		.max = 65536,
+		.help = "Connections open at once on one listener; further ones are refused.",
+		FIELD(km_settings, limits.connections),
+	},
+	{
+		.key = "limits.requestDeadline",
+		.type = CONF_DURATION_NS,
+		.preset = "5s",
+		.min = 0.1 * NS,
+		.max = 600 * NS,
+		.reload = true,
+		.help = "From a request's first byte until its answer is sent; then the connection "
+			"is shut.",
+		FIELD(km_settings, limits.request_deadline_ns),
+	},
+	{
+		.key = "limits.jsonDepth",
+		.type = CONF_INTEGER,
+		.preset = "64",
+		.min = 8,
+		.max = 1000,
+		.reload = true,
+		.help = "Deepest nesting of a JSON body; deeper ones get 400.",
+		FIELD(km_settings, limits.json_depth),
+	},
+	{
+		.key = "nodes",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_nodes,
+		.reload = true,
+		.shown = "this host: its own name, all CPUs",
+		.want = "a list of {name, cpus, cgroup}",
+		.help = "The Kubernetes nodes that this process measures: name is required; cpus "
+			"is a "
+			"list such as \"0-2,5\" (all CPUs of the host when absent), cgroup a path.",
+	},
+	{
+		.key = "collect.interval",
+		.type = CONF_DURATION_NS,
+		.preset = "1s",
+		.min = 0.1 * NS,
+		.max = 60 * NS,
+		.reload = true,
+		.help = "Time between two readings of the sources.",
+		FIELD(km_settings, collect.interval_ns),
+	},
+	{
+		.key = "collect.window",
+		.type = CONF_DURATION_S,
+		.preset = "60s",
+		.min = 1,
+		.max = 3600,
+		.reload = true,
+		.help = "Window of the statistics where no model says otherwise.",
+		FIELD(km_settings, collect.window_s),
+	},
+	{
+		.key = "collect.sources",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_sources,
+		.preset = "auto",
+		.reload = true,
+		.want = "auto, or a list of source names and {replay: {file, node, speed, loop}}",
+		.help = "Where counters come from: auto, or a list whose items are a name (pcm, "
+			"pcm-server, perf, resctrl, os) or {replay: {...}}. This release has "
+			"replay; "
+			"the live ones are accepted and reported as absent.",
+	},
+	{
+		.key = "collect.pcm.library",
+		.type = CONF_STRING,
+		.preset = "",
+		.reload = true,
+		.help = "Path of libpcm; empty looks in the usual places. Not used yet.",
+		FIELD(km_settings, collect.pcm_library),
+	},
+	{
+		.key = "collect.pcm.isolation",
+		.type = CONF_CHOICE,
+		.preset = "process",
+		.choices = isolations,
+		.reload = true,
+		.help = "Whether libpcm runs in a process of its own. Not used yet.",
+		FIELD(km_settings, collect.pcm_isolation_process),
+	},
+	{
+		.key = "model.path",
+		.type = CONF_STRING,
+		.preset = "models/pcm-nginx/model.ubj",
+		.reload = true,
+		.help = "Model file; relative paths start at the current directory. Empty, absent "
+			"or "
+			"refused: answers are neutral.",
+		FIELD(km_settings, model_path),
+	},
+	{
+		.key = "features.from",
+		.type = CONF_CHOICE,
+		.preset = "local",
+		.choices = feature_origins,
+		.help = "Whose features decisions are made from. Only local (this process's own "
+			"agent) is built in yet.",
+		FIELD(km_settings, features_from),
+	},
+	{
+		.key = "features.url",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Prometheus server, with features.from: prometheus. Not used yet.",
+		FIELD(km_settings, prometheus_url),
+	},
+	{
+		.key = "kubernetes.enabled",
+		.type = CONF_CHOICE,
+		.preset = "auto",
+		.choices = kubernetes_modes,
+		.help = "Whether to watch a Kubernetes API. Not built in yet: auto and off mean "
+			"the "
+			"same, on is refused.",
+		FIELD(km_settings, kubernetes),
+	},
+	{
+		.key = "decide.maxAge",
+		.type = CONF_DURATION_NS,
+		.preset = "15s",
+		.min = 1 * NS,
+		.max = 3600 * NS,
+		.reload = true,
+		.help = "Features older than this are stale.",
+		FIELD(km_settings, decide.max_age_ns),
+	},
+	{
+		.key = "decide.onStale",
+		.type = CONF_CHOICE,
+		.preset = "Neutral",
+		.choices = on_stales,
+		.reload = true,
+		.help = "What a node without usable data gets: Neutral passes and scores low among "
+			"the fresh, Avoid scores 0, Reject filters it out.",
+		FIELD(km_settings, decide.on_stale),
+	},
+	{
+		.key = "decide.scoreScale",
+		.type = CONF_CHOICE_INTEGER,
+		.preset = "10",
+		.choices = score_scales,
+		.reload = true,
+		.help = "Highest score. 10 is the documented range of an extender; 100 is finer: "
+			"divide the extender's weight by 10 then.",
+		FIELD(km_settings, decide.score_scale),
+	},
+	{
+		.key = "decide.minMaxSlowdown",
+		.type = CONF_NUMBER,
+		.preset = "1.2",
+		.unit = "ratio",
+		.min = 1.05,
+		.max = 100,
+		.reload = true,
+		.help = "The strictest maxSlowdown that a pod or policy may demand.",
+		FIELD(km_settings, decide.min_max_slowdown),
+	},
+	{
+		.key = "decide.log",
+		.type = CONF_STRING,
+		.preset = "",
+		.reload = true,
+		.help = "File to which decisions are appended; empty is off. Not used yet.",
+		FIELD(km_settings, decide.log_path),
+	},
+	{
+		.key = "decide.defaultWorkload.rps",
+		.type = CONF_NUMBER,
+		.preset = "1000",
+		.unit = "requests/s",
+		.min = 0.001,
+		.max = 1e9,
+		.reload = true,
+		.help = "Load assumed for a pod that says nothing of its own.",
+		FIELD(km_settings, decide.default_workload.rps),
+	},
+	{
+		.key = "decide.defaultWorkload.replicas",
+		.type = CONF_NUMBER,
+		.preset = "1",
+		.min = 1,
+		.max = 100000,
+		.reload = true,
+		.help = "Replicas of its service on the node, the pod itself included.",
+		FIELD(km_settings, decide.default_workload.replicas),
+	},
+	{
+		.key = "decide.defaultWorkload.maxSlowdown",
+		.type = CONF_NUMBER,
+		.preset = "2.0",
+		.unit = "ratio",
+		.min = 1.05,
+		.max = 100,
+		.reload = true,
+		.help = "Slowdown (p99 there / p99 alone) that it is taken to tolerate.",
+		FIELD(km_settings, decide.default_workload.max_slowdown),
+	},
+};
+
+static const struct conf_option node_rows[] = {
+	{
+		.key = "name",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_node_name,
+		.required = true,
+		.want = "a node name of 1 to 253 letters, digits, '-', '.' or '_'",
+		.help = "Name of the node in Kubernetes.",
+		FIELD(km_node_settings, name),
+	},
+	{
+		.key = "cpus",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_cpus,
+		.shown = "all CPUs of its host",
+		.want = "a CPU list such as \"0-2,5\"",
+		.help = "Its logical CPUs.",
+		FIELD(km_node_settings, cpus),
+	},
+	{
+		.key = "cgroup",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Path of its cgroup. Not used yet.",
+		FIELD(km_node_settings, cgroup),
+	},
+};
+
+static const struct conf_option replay_rows[] = {
+	{
+		.key = "file",
+		.type = CONF_STRING,
+		.required = true,
+		.help = "A trace written by pcm -csv, plain or gzip; relative paths start at the "
+			"current directory.",
+		FIELD(km_replay_settings, file),
+	},
+	{
+		.key = "node",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_replay_nodes,
+		.want = "the name of a node in nodes",
+		.help = "The node on the traced host.",
+	},
+	{
+		.key = "nodes",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_replay_nodes,
+		.want = "a list of names of nodes in nodes",
+		.help = "The nodes on the traced host, when there are several.",
+	},
+	{
+		.key = "speed",
+		.type = CONF_NUMBER,
+		.preset = "1",
+		.unit = "trace s per s",
+		.min = 0.001,
+		.max = 1e6,
+		.help = "How fast trace time runs.",
+		FIELD(km_replay_settings, speed),
+	},
+	{
+		.key = "loop",
+		.type = CONF_BOOL,
+		.preset = "false",
+		.help = "Whether the trace begins again after its end.",
+		FIELD(km_replay_settings, loop),
+	},
+};
+/* clang-format on */
+
+const struct conf_table conf_settings_table = { settings_rows, KM_ARRAY_LEN(settings_rows) };
+const struct conf_table conf_node_table = { node_rows, KM_ARRAY_LEN(node_rows) };
+const struct conf_table conf_replay_table = { replay_rows, KM_ARRAY_LEN(replay_rows) };

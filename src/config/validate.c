@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What no single value can tell: nodes that share CPUs, replays of unknown nodes, listeners in each
+ * other's way, and keys whose feature is not built in yet. Each check names the line it is about.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "km/base/map.h"
+
+#include "config_internal.h"
+
+#define NODE_MAP_SEED   UINT64_C(0x6b6d6e6f6465)
+#define HERE            UINT32_MAX /* the host of nodes that no replay claims: this one */
+#define OVERLAP_CPU_MAX 64         /* bytes of a CPU list in an error text */
+
+static const struct km_tree *nth(const struct km_tree *list, size_t n)
+{
+	const struct km_tree *i = list != NULL ? list->child : NULL;
+
+	for (; i != NULL && n > 0; n--)
+		i = i->next;
+	return i;
+}
+
+static uint32_t line_of_item(const struct km_tree *list, size_t n)
+{
+	const struct km_tree *item = nth(list, n);
+
+	return item != NULL ? item->line : 0;
+}
+
+static int check_tls(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	const struct {
+		const char *key;
+		const char *value;
+	} tls[] = {
+		{ "listen.tls.cert", s->tls_cert },
+		{ "listen.tls.key", s->tls_key },
+		{ "listen.tls.clientCA", s->tls_client_ca },
+	};
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(tls); i++) {
+		if (tls[i].value[0] != '\0') {
+			return conf_fail(c, conf_line_of(root, tls[i].key),
+			                 "%s: saw %.40s, want \"\": TLS is not built in yet; "
+			                 "listen on loopback",
+			                 tls[i].key, tls[i].value);
+		}
+	}
+	return 0;
+}
+
+static int check_not_built_in(struct conf_ctx *c, const struct km_settings *s,
+                              const struct km_tree *root)
+{
+	if (s->features_from != KM_FEATURES_LOCAL) {
+		return conf_fail(c, conf_line_of(root, "features.from"),
+		                 "features.from: saw %s, want local: nothing else is built in yet",
+		                 s->features_from == KM_FEATURES_PEERS ? "peers" : "prometheus");
+	}
+	if (s->kubernetes == KM_KUBERNETES_ON) {
+		return conf_fail(c, conf_line_of(root, "kubernetes.enabled"),
+		                 "kubernetes.enabled: saw on, want auto or off: watching "
+		                 "Kubernetes is not built in yet");
+	}
+	return 0;
+}
+
+bool conf_numeric_address(const char *text)
+{
+	unsigned char out[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, text, out) == 1 || inet_pton(AF_INET6, text, out) == 1;
+}
+
+static int check_listeners(struct conf_ctx *c, const struct km_settings *s,
+                           const struct km_tree *root)
+{
+	if (!conf_numeric_address(s->listen.address)) {
+		return conf_fail(c, conf_line_of(root, "listen.address"),
+		                 "listen.address: saw \"%.40s\", want a numeric address such as "
+		                 "127.0.0.1",
+		                 s->listen.address);
+	}
+	if (s->observe.address[0] != '\0' && !conf_numeric_address(s->observe.address)) {
+		return conf_fail(c, conf_line_of(root, "observe.address"),
+		                 "observe.address: saw \"%.40s\", want a numeric address such as "
+		                 "0.0.0.0, or \"\"",
+		                 s->observe.address);
+	}
+	if (s->observe.port == s->listen.port && s->listen.port != 0 &&
+	    strcmp(s->observe.address, s->listen.address) == 0) {
+		return conf_fail(c, conf_line_of(root, "observe.port"),
+		                 "observe.port: saw %u, want another port than listen.port",
+		                 s->observe.port);
+	}
+	return 0;
+}
+
+static int check_window(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	if (s->collect.window_s * 1e9 >= (double)s->collect.interval_ns)
+		return 0;
+	return conf_fail(c, conf_line_of(root, "collect.window"),
+	                 "collect.window: saw %gs, want at least collect.interval (%gs)",
+	                 s->collect.window_s, (double)s->collect.interval_ns / 1e9);
+}
+
+static int index_names(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *nodes,
+                       struct km_map *names)
+{
+	for (size_t i = 0; i < s->node_count; i++) {
+		const char *name = s->node[i].name;
+		uint32_t first = 0;
+		int rc = km_map_add(names, name, strlen(name), (uint32_t)i, &first);
+
+		if (rc == -EEXIST) {
+			return conf_fail(c, line_of_item(nodes, i),
+			                 "nodes[%zu].name: saw %.60s again, want each name once "
+			                 "(it is nodes[%u] too)",
+			                 i, name, first);
+		}
+		if (rc != 0)
+			return conf_no_memory(c);
+	}
+	return 0;
+}
+
+/* host[node] = the source that replays it; two traces of one node cannot both be right. */
+static int claim_nodes(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root,
+                       const struct km_map *names, uint32_t *host)
+{
+	const struct km_tree *sources = km_tree_get(km_tree_get(root, "collect"), "sources");
+
+	for (size_t i = 0; i < s->collect.source_count; i++) {
+		const struct km_replay_settings *r = &s->collect.source[i].replay;
+
+		for (size_t n = 0; n < r->node_count; n++) {
+			uint32_t node;
+
+			if (!km_map_get(names, r->node[n], strlen(r->node[n]), &node)) {
+				return conf_fail(c, line_of_item(sources, i),
+				                 "collect.sources[%zu].replay: saw node %.60s, "
+				                 "want a name from nodes",
+				                 i, r->node[n]);
+			}
+			if (host[node] != HERE) {
+				return conf_fail(c, line_of_item(sources, i),
+				                 "collect.sources[%zu].replay: saw node %.60s "
+				                 "again, want each node in one trace",
+				                 i, r->node[n]);
+			}
+			host[node] = (uint32_t)i;
+		}
+	}
+	return 0;
+}
+
+static int overlap(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *nodes,
+                   size_t a, size_t b)
+{
+	const struct km_node_settings *first = &s->node[a];
+	const struct km_node_settings *second = &s->node[b];
+	struct km_cpuset both = { .word = { 0 } };
+	struct km_buf list;
+	int rc;
+
+	if (!first->cpus_given || !second->cpus_given) {
+		return conf_fail(c, line_of_item(nodes, b),
+		                 "nodes[%zu].cpus: %.40s and %.40s share a host and %.40s has all "
+		                 "its CPUs, want a CPU list for each",
+		                 b, first->name, second->name,
+		                 first->cpus_given ? second->name : first->name);
+	}
+	km_cpuset_each (cpu, &first->cpus) {
+		if (km_cpuset_has(&second->cpus, cpu))
+			km_cpuset_add(&both, cpu);
+	}
+	km_buf_init(&list);
+	km_cpuset_format(&both, &list);
+	rc = conf_fail(c, line_of_item(nodes, b),
+	               "nodes[%zu].cpus: %.40s and %.40s share a host and both have CPU %.*s, want "
+	               "each CPU in one node",
+	               b, first->name, second->name, OVERLAP_CPU_MAX, km_buf_cstr(&list));
+	km_buf_fini(&list);
+	return rc;
+}
+
+static int check_overlap(struct conf_ctx *c, const struct km_settings *s,
+                         const struct km_tree *nodes, const uint32_t *host)
+{
+	for (size_t b = 1; b < s->node_count; b++) {
+		for (size_t a = 0; a < b; a++) {
+			if (host[a] != host[b])
+				continue;
+			if (!s->node[a].cpus_given || !s->node[b].cpus_given ||
+			    km_cpuset_intersects(&s->node[a].cpus, &s->node[b].cpus))
+				return overlap(c, s, nodes, a, b);
+		}
+	}
+	return 0;
+}
+
+static int check_nodes(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	const struct km_tree *nodes = km_tree_get(root, "nodes");
+	uint32_t *host = malloc((s->node_count + 1) * sizeof(*host));
+	struct km_map names;
+	int rc;
+
+	km_map_init(&names, NODE_MAP_SEED);
+	if (host == NULL) {
+		rc = conf_no_memory(c);
+		goto out;
+	}
+	for (size_t i = 0; i < s->node_count; i++)
+		host[i] = HERE;
+	rc = index_names(c, s, nodes, &names);
+	if (rc == 0)
+		rc = claim_nodes(c, s, root, &names, host);
+	if (rc == 0)
+		rc = check_overlap(c, s, nodes, host);
+out:
+	km_map_fini(&names);
+	free(host);
+	return rc;
+}
+
+int conf_validate(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	static int (*const checks[])(struct conf_ctx *, const struct km_settings *,
+	                             const struct km_tree *) = {
+		check_tls, check_not_built_in, check_listeners, check_window, check_nodes,
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(checks) && rc == 0; i++)
+		rc = checks[i](c, s, root);
+	return rc;
+}
