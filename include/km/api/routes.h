@@ -5,6 +5,8 @@
 #ifndef KM_API_ROUTES_H
 #define KM_API_ROUTES_H
 
+#include <pthread.h>
+
 #include "km/agent/agent.h"
 #include "km/cluster/cluster.h"
 #include "km/core/settings.h"
@@ -12,13 +14,14 @@
 #include "km/metrics/metrics.h"
 #include "km/net/server.h"
 
-/* What the routes work on; all borrowed, all outliving the servers. */
+/* What the routes work on; all borrowed, all outliving the servers (but see `agent`). */
 struct km_api {
 	unsigned roles;                  /* enum km_role: routes of other roles answer 404 */
-	uint32_t json_depth;             /* atomic access not needed: set before serving */
+	_Atomic uint32_t json_depth;     /* a reload may change it */
 	struct km_decide *decide;        /* NULL without the extender role */
 	struct km_cluster *cluster;      /* NULL without any node */
-	struct km_agent *agent;          /* NULL without the agent role */
+	pthread_mutex_t agent_lock;      /* held for the microseconds of copying its status */
+	struct km_agent *agent;          /* NULL without the agent role; through km_api_agent_* */
 	struct km_metrics *metrics;
 	const struct km_clock *clock;
 	const char *version;
@@ -30,6 +33,17 @@ void km_api_handle(void *ctx, const struct km_http_request *req, struct km_http_
 void km_api_handle_observe(void *ctx, const struct km_http_request *req,
                            struct km_http_reply *reply);
 void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply);
+
+/*
+ * The agent may be exchanged by a reload: a route reads it between _begin (NULL: no agent) and _end,
+ * does not block in between and keeps no pointer to it. _set returns when no route uses the old one.
+ * _init before anything else. Any thread.
+ */
+void km_api_agent_init(struct km_api *api);
+void km_api_agent_fini(struct km_api *api);
+struct km_agent *km_api_agent_begin(struct km_api *api);
+void km_api_agent_end(struct km_api *api);
+void km_api_agent_set(struct km_api *api, struct km_agent *agent);
 
 /* Registers the metrics of the routes. Once, at start-up. returns 0 or -ENOMEM. */
 int km_api_register_metrics(struct km_api *api);

@@ -45,6 +45,15 @@ int km_cluster_create(const struct km_cluster_host *hosts, size_t host_count,
                       struct km_cluster **out, struct km_err *err) KM_MUST_CHECK;
 void km_cluster_free(struct km_cluster *c);
 
+/*
+ * Another layout, after a reload: publishes a snapshot of the new nodes, without data, under a new
+ * topology. Requests in progress finish on the snapshot they hold. The publishing thread must be
+ * stopped meanwhile; what it published for the old layout is dropped.
+ * returns as km_cluster_create; after an error the old layout stands.
+ */
+int km_cluster_set_hosts(struct km_cluster *c, const struct km_cluster_host *hosts,
+                         size_t host_count, struct km_err *err) KM_MUST_CHECK;
+
 /* Takes references on the given rows and publishes a new snapshot. One writer thread. */
 int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hosts,
                        size_t host_count);
