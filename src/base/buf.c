@@ -12,6 +12,10 @@
 #define BUF_FIRST_BYTES 256
 /* Integers up to here print exactly and in at most 15 digits. */
 #define EXACT_INTEGER_LIMIT 1e15
+/* Decimals of at most this many places take the fast path. */
+#define SHORT_PLACES 6
+#define SHORT_SCALE  1e6
+#define SHORT_MIN    1e-4 /* below, printf's %g switches to an exponent */
 
 void km_buf_init(struct km_buf *b)
 {
@@ -118,6 +122,33 @@ void km_buf_int(struct km_buf *b, long long value)
 	km_buf_append(b, at, (size_t)(digits + sizeof(digits) - at));
 }
 
+/*
+ * A decimal of few places: scaled is its digits, and since scaled and SHORT_SCALE are both exact,
+ * their quotient is what a reader of those digits gets. returns false when value is none.
+ */
+static bool append_short_decimal(struct km_buf *b, double value)
+{
+	double scaled = nearbyint(fabs(value) * SHORT_SCALE);
+	char places[SHORT_PLACES];
+	size_t count = SHORT_PLACES;
+	uint64_t digits;
+
+	if (fabs(value) < SHORT_MIN || scaled >= EXACT_INTEGER_LIMIT ||
+	    scaled / SHORT_SCALE != fabs(value))
+		return false;
+	digits = (uint64_t)scaled;
+	for (size_t i = SHORT_PLACES; i-- > 0; digits /= 10)
+		places[i] = (char)('0' + (int)(digits % 10));
+	while (count > 1 && places[count - 1] == '0')
+		count--;
+	if (value < 0)
+		km_buf_char(b, '-');
+	km_buf_int(b, (long long)digits);
+	km_buf_char(b, '.');
+	km_buf_append(b, places, count);
+	return true;
+}
+
 void km_buf_double(struct km_buf *b, double value)
 {
 	char text[40];
@@ -136,6 +167,8 @@ void km_buf_double(struct km_buf *b, double value)
 		km_buf_int(b, (long long)value);
 		return;
 	}
+	if (append_short_decimal(b, value))
+		return;
 	/* 15 digits always survive text -> double -> text; 17 always survive the other way round.
 	 */
 	for (int digits = 15; digits <= 17; digits++) {

@@ -100,6 +100,12 @@ static void numbers_print_shortest_and_read_back(void **state)
 		{ 1, "1" },
 		{ -42, "-42" },
 		{ 0.1, "0.1" },
+		{ -12.050001, "-12.050001" },
+		{ 0.0001, "0.0001" },
+		{ 0.00001, "1e-05" },
+		{ 1234567.0000001, "1234567.0000001" },
+		{ 999999999.999999, "999999999.999999" },
+		{ 123456789012.25, "123456789012.25" },
 		{ 1.0 / 3, "0.3333333333333333" },
 		{ 0.1 + 0.2, "0.30000000000000004" },
 		{ 123456789012345, "123456789012345" },
@@ -124,6 +130,27 @@ static void numbers_print_shortest_and_read_back(void **state)
 	km_buf_char(&b, ' ');
 	km_buf_int(&b, INT64_MAX);
 	assert_string_equal(km_buf_cstr(&b), "-9223372036854775808 9223372036854775807");
+	km_buf_fini(&b);
+}
+
+static void short_decimals_print_as_printf_would(void **state)
+{
+	struct km_rng rng;
+	struct km_buf b;
+	char want[64];
+
+	(void)state;
+	km_rng_init(&rng, 3);
+	km_buf_init(&b);
+	for (int i = 0; i < 100000; i++) {
+		double scale = pow(10, km_rng_below(&rng, 9));
+		double value = nearbyint((km_rng_unit(&rng) - 0.5) * 1e10) / scale;
+
+		(void)snprintf(want, sizeof(want), "%.15g", value);
+		km_buf_clear(&b);
+		km_buf_double(&b, value);
+		assert_string_equal(km_buf_cstr(&b), want);
+	}
 	km_buf_fini(&b);
 }
 
@@ -419,6 +446,7 @@ int main(void)
 		cmocka_unit_test(buffer_appends_and_hands_over),
 		cmocka_unit_test(buffer_failure_sticks_until_cleared),
 		cmocka_unit_test(numbers_print_shortest_and_read_back),
+		cmocka_unit_test(short_decimals_print_as_printf_would),
 		cmocka_unit_test(doubles_parse_strictly),
 		cmocka_unit_test(doubles_round_as_strtod),
 		cmocka_unit_test(integers_parse_to_the_edge),
