@@ -19,26 +19,30 @@ struct km_model;
 
 /* What the file says about itself; strings and arrays are borrowed from the model. */
 struct km_model_info {
-	const char *name;        /* file's directory name, or the name written at training */
-	const char *task;        /* "placement" or "diagnosis" */
-	const char *provenance;  /* what it was trained on */
-	const char *library;     /* XGBoost version that wrote it */
+	const char *name;         /* written at training, or else the file's directory; ASCII */
+	const char *task;         /* "placement" or "diagnosis" */
+	const char *provenance;   /* what it was trained on */
+	const char *library;      /* XGBoost version that wrote it */
 	const char *metrics_json; /* held-out metrics at training, a JSON object; "" = none */
-	uint64_t hash;           /* of the file's bytes */
+	uint64_t hash;            /* of the file's bytes */
 	uint32_t tree_count;
 	uint32_t max_depth;
 	size_t file_bytes;
-	double residual_sd;      /* sd of held-out residuals of ln slowdown */
-	double interval_low;     /* 5 % and 95 % quantiles of held-out ln residuals */
+	double residual_sd;  /* sd of held-out residuals of ln slowdown */
+	double interval_low; /* 5 % and 95 % quantiles of held-out ln residuals */
 	double interval_high;
 	const double *range_low;  /* [schema->count] training range of each feature; NaN = none */
 	const double *range_high; /* [schema->count] */
 };
 
-/* One prediction: p99 there / p99 alone, with the 90 % interval from held-out residuals. */
+/*
+ * One prediction: p99 there / p99 alone, with the 90 % interval from held-out residuals. The
+ * interval always holds the prediction itself. Each feature outside its training range widens it by
+ * a tenth of its half-width in ln slowdown, at most to twice: a rule of caution, not calibrated.
+ */
 struct km_prediction {
 	double slowdown; /* NaN when the model gave no finite number */
-	double low;
+	double low;      /* both NaN when the model knows no residuals */
 	double high;
 	uint32_t outside; /* features outside the training range; they widen the interval */
 	uint32_t missing; /* features that were NaN */
@@ -47,9 +51,13 @@ struct km_prediction {
 /*
  * Reads, validates (structure, attributes, golden vectors to 1e-5) and loads a model file.
  * returns 0 and an owned reference; -ENOENT, -EFBIG, -EBADMSG (malformed, with what and where),
- * -EPROTO (another schema version, unknown feature), -ENOMEM.
+ * -EPROTO (another schema version, unknown feature), -EIO (libxgboost failed), -ENOMEM.
  */
 int km_model_open(const char *path, struct km_model **out, struct km_err *err) KM_MUST_CHECK;
+
+/* The same from memory; nothing of `bytes` is kept. A file without a name gets "". */
+int km_model_open_bytes(const void *bytes, size_t len, struct km_model **out,
+                        struct km_err *err) KM_MUST_CHECK;
 
 struct km_model *km_model_ref(struct km_model *m);
 void km_model_unref(struct km_model *m); /* NULL allowed */
@@ -66,12 +74,15 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 
 /*
  * SHAP contributions of one row to ln(slowdown): out [schema->count + 1], the last one is the bias;
- * their sum is ln of the prediction. About a millisecond a row: on demand only.
+ * their sum is ln of the prediction. About a millisecond a row: on demand only. Any thread.
  */
-int km_model_contributions(struct km_model *m, const float *row, float *out, struct km_err *err)
-        KM_MUST_CHECK;
+int km_model_contributions(struct km_model *m, const float *row, float *out,
+                           struct km_err *err) KM_MUST_CHECK;
 
-/* Must be the first thing a thread does that will ever predict: keeps OpenMP to that one thread. */
+/*
+ * Keeps OpenMP to the calling thread and libxgboost quiet in it. Every function here does it by
+ * itself at a thread's first call; calling it when the thread starts moves the cost there.
+ */
 void km_model_thread_init(void);
 
 /* "1.7.4": the library this process runs with. */

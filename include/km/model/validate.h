@@ -25,8 +25,8 @@ typedef void km_model_attr_fn(void *ctx, const char *name, size_t name_len, cons
 
 /*
  * Walks the file's bytes. attr may be NULL.
- * returns 0, or -EBADMSG with what is wrong and at which byte; -EFBIG for more than the limits
- * (depth 32, 100,000 trees, 50 million nodes).
+ * returns 0, or -EBADMSG with what is wrong and at which byte (also a tree deeper than 32); -EFBIG
+ * for more than 100,000 trees or 50 million nodes; -ENOMEM. *shape is undefined after an error.
  */
 int km_model_validate(const uint8_t *bytes, size_t len, struct km_model_shape *shape,
                       km_model_attr_fn *attr, void *attr_ctx, struct km_err *err) KM_MUST_CHECK;
