@@ -14,8 +14,8 @@
 #define CPU_COUNT_PER_S_MAX  1e11
 #define HOST_BYTES_PER_S_MAX 1e13
 #define HOST_LEVEL_MAX       1e15
-/* Far beyond any epoch, and differences cannot overflow. */
-#define TIME_NS_MAX (INT64_C(1) << 61)
+/* The year 2116; differences of two such times cannot overflow. */
+#define TIME_NS_MAX (INT64_C(1) << 62)
 
 enum check { CHECK_RATE, CHECK_SHARE, CHECK_WEIGHTED };
 
@@ -75,7 +75,7 @@ const char *km_sample_implausible(const struct km_sample *s)
 {
 	double elapsed_ns;
 
-	if (s->start_ns < -TIME_NS_MAX || s->end_ns > TIME_NS_MAX) {
+	if (s->start_ns <= -TIME_NS_MAX || s->end_ns >= TIME_NS_MAX) {
 		return "time out of range";
 	}
 	if (s->end_ns <= s->start_ns) {
