@@ -39,8 +39,8 @@ check_format() {
 # One file per process: clang-tidy 14 carries state over from one file to the next and then reports
 # va_lists that are fine.
 check_tidy() {
-	flags="-std=c17 -D_GNU_SOURCE -Iinclude $(pkg-config --cflags libmicrohttpd libcurl libcjson \
-		yaml-0.1 xgboost zlib)"
+	flags="-std=c17 -D_GNU_SOURCE -DKM_VERSION='\"lint\"' -Iinclude"
+	flags="$flags $(pkg-config --cflags libmicrohttpd libcurl libcjson yaml-0.1 xgboost zlib)"
 	tidied=0
 	c_files | grep '^src/.*\.c$' |
 		xargs -P "$jobs" -I{} sh -c "clang-tidy --quiet {} -- $flags 2>/dev/null" || tidied=1
@@ -50,10 +50,11 @@ check_tidy() {
 	return "$tidied"
 }
 
+# internalAstError: cppcheck 2.10 gives up on the address of a compound literal.
 check_cppcheck() {
 	cppcheck --quiet -j "$jobs" --enable=warning,performance,portability --inline-suppr \
-		--error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -D_GNU_SOURCE \
-		-Iinclude src
+		--error-exitcode=1 --std=c11 --suppress=missingIncludeSystem \
+		--suppress=internalAstError -D_GNU_SOURCE -Iinclude src
 }
 
 check_shellcheck() {
