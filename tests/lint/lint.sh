@@ -54,7 +54,8 @@ check_tidy() {
 check_cppcheck() {
 	cppcheck --quiet -j "$jobs" --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --std=c11 --suppress=missingIncludeSystem \
-		--suppress=internalAstError -D_GNU_SOURCE -Iinclude src
+		--suppress=internalAstError -D_GNU_SOURCE -DXGBOOST_VER_MAJOR=1 \
+		-DXGBOOST_VER_MINOR=7 -Iinclude src
 }
 
 check_shellcheck() {
