@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "km/wire/scan.h"
+
 #include "wire_internal.h"
 
 static void separate(struct km_json *j)
@@ -138,6 +140,16 @@ void km_json_raw(struct km_json *j, const char *text, size_t len)
 {
 	separate(j);
 	km_buf_append(j->out, len > 0 ? text : "null", len > 0 ? len : 4);
+}
+
+void km_json_raw_checked(struct km_json *j, const char *text, size_t len)
+{
+	struct km_scan s;
+
+	km_scan_init(&s, text, len, KM_SCAN_DEPTH_MAX / 2, NULL);
+	if (km_scan_value(&s, NULL) != 0 || km_scan_peek(&s) != KM_JSON_ABSENT || s.p != s.end)
+		len = 0;
+	km_json_raw(j, text, len);
 }
 
 void km_json_put_string(struct km_json *j, const char *key, const char *text)

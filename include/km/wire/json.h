@@ -45,6 +45,9 @@ void km_json_hash(struct km_json *j, unsigned long long hash);
 /* Text that is JSON already; "" writes null. */
 void km_json_raw(struct km_json *j, const char *text, size_t len);
 
+/* The same for text from outside: null unless it is one whole JSON value. */
+void km_json_raw_checked(struct km_json *j, const char *text, size_t len);
+
 /* Key and value in one. */
 void km_json_put_string(struct km_json *j, const char *key, const char *text);
 void km_json_put_name(struct km_json *j, const char *key, struct km_name name);

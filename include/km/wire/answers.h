@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answers of our own routes, all camelCase. Each is written piece by piece into a buffer, so
+ * that 5,000 nodes with 40 features each need no second copy. What was not measured is null.
+ */
+#ifndef KM_WIRE_ANSWERS_H
+#define KM_WIRE_ANSWERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "km/base/buf.h"
+#include "km/core/metric.h"
+#include "km/core/name.h"
+#include "km/core/pod.h"
+#include "km/core/schema.h"
+#include "km/core/workload.h"
+#include "km/wire/json.h"
+
+/* The model behind an answer; name NULL = none. All borrowed. */
+struct km_answer_model {
+	const char *name;
+	uint64_t hash;
+};
+
+/* Everything /v1/model says; strings may be NULL or "". */
+struct km_answer_model_card {
+	const char *name;
+	const char *task;
+	const char *provenance;
+	const char *library;
+	const char *metrics_json;
+	uint64_t hash;
+	uint32_t tree_count;
+	uint32_t max_depth;
+	size_t file_bytes;
+	double residual_sd;
+	double interval_low;
+	double interval_high;
+	const double *range_low;  /* [schema->count] */
+	const double *range_high; /* [schema->count] */
+	const struct km_schema *schema;
+};
+
+/* One node of an answer. */
+struct km_answer_node {
+	struct km_name name;
+	enum km_tier tier;
+	double age_s;
+	double slowdown; /* NaN = no prediction; low and high are its 90 % interval */
+	double low;
+	double high;
+	uint32_t outside; /* features outside what the model was trained on */
+	uint32_t missing; /* features not measured */
+};
+
+/* Why a node was judged as it was. */
+struct km_answer_verdict {
+	bool passes;
+	int32_t score;
+	const char *code; /* "PredictedSlowdown" */
+	const char *text; /* for people */
+};
+
+/* One feature's share in a prediction. */
+struct km_answer_contribution {
+	const char *feature;
+	double value;        /* NaN = not measured */
+	double log_slowdown; /* SHAP: what it adds to ln(slowdown) */
+};
+
+/* {"model":...,"workload":...,"predictions":[ node... ]} */
+void km_answer_predict_begin(struct km_json *j, const struct km_answer_model *model,
+                             const struct km_workload *w);
+void km_answer_predict_node(struct km_json *j, const struct km_answer_node *node);
+
+/* {"model":...,"workload":...,"nodes":[ node... ]}: row [schema->count], NULL without features. */
+void km_answer_nodes_begin(struct km_json *j, const struct km_answer_model *model,
+                           const struct km_workload *w);
+void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
+                          const struct km_answer_verdict *verdict, const struct km_schema *schema,
+                          const double *row);
+
+/*
+ * {"pod":...,"model":...,"workload":...,"scoreScale":10,"explained":20,"cut":false,"nodes":[...]}:
+ * `explained` nodes come with contributions; `cut` says that more would have had some.
+ */
+void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
+                             const struct km_answer_model *model, const struct km_workload *w,
+                             uint32_t scale, size_t explained, bool cut);
+void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
+                            const struct km_answer_verdict *verdict,
+                            const struct km_answer_contribution *c, size_t count);
+
+/* {"windowSeconds":...,"binSeconds":...,"nodes":[...]} of this host's agent. schema NULL = none. */
+struct km_answer_measured {
+	struct km_name name;
+	uint32_t host;
+	uint64_t sequence; /* grows with every change of the row; 0 = no data yet */
+	enum km_tier tier;
+	double age_s;
+	double covered_s; /* of the window */
+	uint32_t outside_cpus;
+};
+void km_answer_features_begin(struct km_json *j, const struct km_schema *schema);
+void km_answer_features_node(struct km_json *j, const struct km_answer_measured *m,
+                             const struct km_schema *schema, const double *row);
+
+/* Closes what any *_begin above opened: "]}" and a newline. */
+void km_answer_end(struct km_json *j);
+
+/* card NULL: {"loaded":false}. */
+void km_answer_model(struct km_buf *out, const struct km_answer_model_card *card);
+
+/* {"status":"ready","reasons":["...",...]}; reasons [count] static texts. */
+void km_answer_status(struct km_buf *out, const char *status, const char *const *reasons,
+                      size_t count);
+
+/*
+ * A feature's value as people read it: "4.1 GB/s", "0.42", "1.3x" (a ratio of scopes), "unknown".
+ * Appends to out.
+ */
+void km_answer_human(struct km_buf *out, const char *feature, double value);
+
+#endif

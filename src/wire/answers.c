@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own answers. Predictions are rounded to 6 digits and ages to 4: more is noise. */
+#include "km/wire/answers.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define PREDICTION_DIGITS 6
+#define AGE_DIGITS        4
+
+static void put_model(struct km_json *j, const struct km_answer_model *model)
+{
+	km_json_key(j, "model");
+	if (!model || !model->name) {
+		km_json_string(j, NULL);
+		return;
+	}
+	km_json_begin(j, '{');
+	km_json_put_string(j, "name", model->name);
+	km_json_key(j, "hash");
+	km_json_hash(j, model->hash);
+	km_json_end(j, '}');
+}
+
+static void put_workload(struct km_json *j, const struct km_workload *w)
+{
+	km_json_key(j, "workload");
+	km_json_begin(j, '{');
+	km_json_put_number(j, "rps", w->rps);
+	km_json_put_number(j, "replicas", w->replicas);
+	km_json_put_number(j, "maxSlowdown", w->max_slowdown);
+	km_json_put_string(j, "mode", km_mode_name(w->mode));
+	km_json_put_string(j, "onStale", km_on_stale_name(w->on_stale));
+	km_json_put_string(j, "class", w->class_name);
+	km_json_end(j, '}');
+}
+
+static void put_interval(struct km_json *j, const struct km_answer_node *node)
+{
+	km_json_put_rounded(j, "low", node->low, PREDICTION_DIGITS);
+	km_json_put_rounded(j, "high", node->high, PREDICTION_DIGITS);
+}
+
+static void put_data(struct km_json *j, const struct km_answer_node *node)
+{
+	km_json_put_string(j, "tier", km_tier_name(node->tier));
+	km_json_put_rounded(j, "ageSeconds", node->age_s, AGE_DIGITS);
+}
+
+static void put_verdict(struct km_json *j, const struct km_answer_verdict *verdict)
+{
+	km_json_put_integer(j, "score", verdict->score);
+	km_json_put_bool(j, "passes", verdict->passes);
+	km_json_put_string(j, "reason", verdict->code);
+	km_json_put_string(j, "message", verdict->text);
+}
+
+static void put_features(struct km_json *j, const struct km_schema *schema, const double *row)
+{
+	km_json_key(j, "features");
+	km_json_begin(j, '{');
+	for (uint32_t i = 0; schema && row && i < schema->count; i++) {
+		/* What a decision brings along is not measured and belongs to no node. */
+		if (schema->feature[i].scope < KM_SCOPE_POD)
+			km_json_put_number(j, schema->feature[i].name, row[i]);
+	}
+	km_json_end(j, '}');
+}
+
+void km_answer_predict_begin(struct km_json *j, const struct km_answer_model *model,
+                             const struct km_workload *w)
+{
+	km_json_begin(j, '{');
+	put_model(j, model);
+	put_workload(j, w);
+	km_json_key(j, "predictions");
+	km_json_begin(j, '[');
+}
+
+void km_answer_predict_node(struct km_json *j, const struct km_answer_node *node)
+{
+	km_json_begin(j, '{');
+	km_json_put_name(j, "node", node->name);
+	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
+	put_interval(j, node);
+	km_json_put_rounded(j, "normalizedPerformance", 1.0 / node->slowdown, PREDICTION_DIGITS);
+	put_data(j, node);
+	km_json_put_integer(j, "featuresOutsideTraining", node->outside);
+	km_json_put_integer(j, "featuresMissing", node->missing);
+	km_json_end(j, '}');
+}
+
+void km_answer_nodes_begin(struct km_json *j, const struct km_answer_model *model,
+                           const struct km_workload *w)
+{
+	km_json_begin(j, '{');
+	put_model(j, model);
+	put_workload(j, w);
+	km_json_key(j, "nodes");
+	km_json_begin(j, '[');
+}
+
+void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
+                          const struct km_answer_verdict *verdict, const struct km_schema *schema,
+                          const double *row)
+{
+	km_json_begin(j, '{');
+	km_json_put_name(j, "name", node->name);
+	put_data(j, node);
+	km_json_put_rounded(j, "predictedSlowdown", node->slowdown, PREDICTION_DIGITS);
+	put_interval(j, node);
+	put_verdict(j, verdict);
+	put_features(j, schema, row);
+	km_json_end(j, '}');
+}
+
+void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
+                             const struct km_answer_model *model, const struct km_workload *w,
+                             uint32_t scale, size_t explained, bool cut)
+{
+	km_json_begin(j, '{');
+	km_json_key(j, "pod");
+	km_json_begin(j, '{');
+	km_json_put_name(j, "namespace", pod->namespace);
+	km_json_put_name(j, "name", pod->name);
+	km_json_put_name(j, "uid", pod->uid);
+	km_json_end(j, '}');
+	put_model(j, model);
+	put_workload(j, w);
+	km_json_put_integer(j, "scoreScale", scale);
+	km_json_put_integer(j, "explained", (long long)explained);
+	km_json_put_bool(j, "cut", cut);
+	km_json_key(j, "nodes");
+	km_json_begin(j, '[');
+}
+
+static void put_contribution(struct km_json *j, struct km_buf *text,
+                             const struct km_answer_contribution *c)
+{
+	km_buf_clear(text);
+	km_buf_str(text, c->feature);
+	km_buf_char(text, ' ');
+	km_answer_human(text, c->feature, c->value);
+	km_buf_printf(text, ": %+.2f", c->log_slowdown);
+	km_json_begin(j, '{');
+	km_json_put_string(j, "feature", c->feature);
+	km_json_put_rounded(j, "value", c->value, PREDICTION_DIGITS);
+	km_json_put_rounded(j, "logSlowdown", c->log_slowdown, PREDICTION_DIGITS);
+	km_json_put_string(j, "text", km_buf_cstr(text));
+	km_json_end(j, '}');
+}
+
+void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
+                            const struct km_answer_verdict *verdict,
+                            const struct km_answer_contribution *c, size_t count)
+{
+	struct km_buf text;
+
+	km_buf_init(&text);
+	km_json_begin(j, '{');
+	km_json_put_name(j, "node", node->name);
+	put_data(j, node);
+	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
+	put_interval(j, node);
+	put_verdict(j, verdict);
+	km_json_key(j, "contributions");
+	km_json_begin(j, '[');
+	for (size_t i = 0; i < count; i++)
+		put_contribution(j, &text, &c[i]);
+	km_json_end(j, ']');
+	km_json_end(j, '}');
+	if (!km_buf_ok(&text))
+		j->out->failed = true;
+	km_buf_fini(&text);
+}
+
+void km_answer_features_begin(struct km_json *j, const struct km_schema *schema)
+{
+	km_json_begin(j, '{');
+	km_json_put_number(j, "windowSeconds", schema ? schema->window_s : NAN);
+	km_json_put_number(j, "binSeconds", schema ? schema->bin_s : NAN);
+	km_json_key(j, "nodes");
+	km_json_begin(j, '[');
+}
+
+void km_answer_features_node(struct km_json *j, const struct km_answer_measured *m,
+                             const struct km_schema *schema, const double *row)
+{
+	km_json_begin(j, '{');
+	km_json_put_name(j, "name", m->name);
+	km_json_put_integer(j, "host", m->host);
+	km_json_put_integer(j, "sequence", (long long)m->sequence);
+	km_json_put_string(j, "tier", km_tier_name(m->tier));
+	km_json_put_rounded(j, "ageSeconds", m->age_s, AGE_DIGITS);
+	km_json_put_rounded(j, "coveredSeconds", m->covered_s, AGE_DIGITS);
+	km_json_put_integer(j, "outsideCpus", m->outside_cpus);
+	put_features(j, schema, row);
+	km_json_end(j, '}');
+}
+
+void km_answer_end(struct km_json *j)
+{
+	km_json_end(j, ']');
+	km_json_end(j, '}');
+	km_buf_char(j->out, '\n');
+}
+
+static void put_schema(struct km_json *j, const struct km_answer_model_card *card)
+{
+	const struct km_schema *schema = card->schema;
+
+	km_json_put_string(j, "tier", km_tier_name(schema->tier));
+	km_json_put_number(j, "windowSeconds", schema->window_s);
+	km_json_put_number(j, "binSeconds", schema->bin_s);
+	km_json_key(j, "classes");
+	km_json_begin(j, '[');
+	for (uint32_t i = 0; i < schema->class_count; i++)
+		km_json_string(j, schema->classes[i]);
+	km_json_end(j, ']');
+	km_json_key(j, "features");
+	km_json_begin(j, '[');
+	for (uint32_t i = 0; i < schema->count; i++) {
+		km_json_begin(j, '{');
+		km_json_put_string(j, "name", schema->feature[i].name);
+		km_json_put_number(j, "low", card->range_low ? card->range_low[i] : NAN);
+		km_json_put_number(j, "high", card->range_high ? card->range_high[i] : NAN);
+		km_json_end(j, '}');
+	}
+	km_json_end(j, ']');
+}
+
+void km_answer_model(struct km_buf *out, const struct km_answer_model_card *card)
+{
+	struct km_json j = km_json_to(out);
+
+	km_json_begin(&j, '{');
+	km_json_put_bool(&j, "loaded", card != NULL);
+	if (card) {
+		const char *metrics = card->metrics_json ? card->metrics_json : "";
+
+		km_json_put_string(&j, "name", card->name);
+		km_json_key(&j, "hash");
+		km_json_hash(&j, card->hash);
+		km_json_put_string(&j, "task", card->task);
+		km_json_put_string(&j, "provenance", card->provenance);
+		km_json_put_string(&j, "library", card->library);
+		km_json_put_integer(&j, "trees", card->tree_count);
+		km_json_put_integer(&j, "maxDepth", card->max_depth);
+		km_json_put_integer(&j, "fileBytes", (long long)card->file_bytes);
+		km_json_put_number(&j, "residualSd", card->residual_sd);
+		km_json_put_number(&j, "intervalLow", card->interval_low);
+		km_json_put_number(&j, "intervalHigh", card->interval_high);
+		km_json_key(&j, "metrics");
+		/* The model's file is checked, but this text in it is anybody's. */
+		km_json_raw_checked(&j, metrics, strlen(metrics));
+		put_schema(&j, card);
+	}
+	km_json_end(&j, '}');
+	km_buf_char(out, '\n');
+}
+
+void km_answer_status(struct km_buf *out, const char *status, const char *const *reasons,
+                      size_t count)
+{
+	struct km_json j = km_json_to(out);
+
+	km_json_begin(&j, '{');
+	km_json_put_string(&j, "status", status);
+	km_json_key(&j, "reasons");
+	km_json_begin(&j, '[');
+	for (size_t i = 0; i < count; i++)
+		km_json_string(&j, reasons[i]);
+	km_json_end(&j, ']');
+	km_json_end(&j, '}');
+	km_buf_char(out, '\n');
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tool's side of the wire. Not hot, so answers are read through cJSON trees; the daemon is
+ * trusted no more than anybody: unexpected types are taken as absent.
+ */
+#include "km/wire/client_answers.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void km_client_table_init(struct km_client_table *t)
+{
+	*t = (struct km_client_table){ .rps = NAN, .max_slowdown = NAN, .score_scale = NAN };
+	km_arena_init(&t->arena, 0);
+	km_map_init(&t->index, 0);
+}
+
+void km_client_table_fini(struct km_client_table *t)
+{
+	km_map_fini(&t->index);
+	km_arena_fini(&t->arena);
+	free(t->node);
+	t->node = NULL;
+	t->count = 0;
+}
+
+static const char *keep(struct km_client_table *t, const char *text)
+{
+	return text ? km_arena_strndup(&t->arena, text, strlen(text)) : NULL;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static double number_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+
+/* The row of a name, added when new. NULL when out of memory. */
+static struct km_client_node *row_of(struct km_client_table *t, const char *name)
+{
+	struct km_client_node *row;
+	uint32_t at;
+
+	if (km_map_get(&t->index, name, strlen(name), &at))
+		return &t->node[at];
+	if (t->count == t->cap) {
+		size_t cap = t->cap ? t->cap * 2 : 64;
+		struct km_client_node *grown = reallocarray(t->node, cap, sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		t->node = grown;
+		t->cap = cap;
+	}
+	row = &t->node[t->count];
+	*row = (struct km_client_node){
+		.name = keep(t, name),
+		.age_s = NAN,
+		.slowdown = NAN,
+		.low = NAN,
+		.high = NAN,
+		.score = NAN,
+	};
+	for (size_t i = 0; i < KM_CLIENT_FEATURES_MAX; i++)
+		row->feature[i] = NAN;
+	if (!row->name ||
+	    km_map_add(&t->index, row->name, strlen(name), (uint32_t)t->count, NULL) != 0)
+		return NULL;
+	t->count++;
+	return row;
+}
+
+static int no_answer(struct km_err *err, const char *what)
+{
+	return km_err_set(err, EBADMSG, "the answer is no %s of a kubemarlad", what);
+}
+
+static int no_memory(struct km_err *err)
+{
+	return km_err_set(err, ENOMEM, "out of memory reading the answer");
+}
+
+int km_client_read_filter(struct km_client_table *t, const char *body, size_t len,
+                          struct km_err *err)
+{
+	static const char *const failed_maps[] = { "FailedNodes", "FailedAndUnresolvableNodes" };
+	cJSON *tree = cJSON_ParseWithLength(body, len);
+	const cJSON *names = cJSON_GetObjectItemCaseSensitive(tree, "NodeNames");
+	const cJSON *entry;
+	struct km_client_node *row;
+	int rc = 0;
+
+	if (!cJSON_IsArray(names)) {
+		rc = no_answer(err, "filter result");
+		goto out;
+	}
+	cJSON_ArrayForEach(entry, names)
+	{
+		row = cJSON_IsString(entry) ? row_of(t, entry->valuestring) : NULL;
+		if (!row) {
+			rc = no_memory(err);
+			goto out;
+		}
+		row->filter = "pass";
+	}
+	for (size_t i = 0; i < KM_ARRAY_LEN(failed_maps); i++) {
+		cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(tree, failed_maps[i]))
+		{
+			const char *why = cJSON_GetStringValue(entry);
+
+			row = row_of(t, entry->string);
+			if (!row) {
+				rc = no_memory(err);
+				goto out;
+			}
+			row->filter = keep(t, why ? why : "");
+		}
+	}
+out:
+	cJSON_Delete(tree);
+	return rc;
+}
+
+int km_client_read_priorities(struct km_client_table *t, const char *body, size_t len,
+                              struct km_err *err)
+{
+	cJSON *tree = cJSON_ParseWithLength(body, len);
+	const cJSON *entry;
+	int rc = 0;
+
+	if (!cJSON_IsArray(tree))
+		rc = no_answer(err, "priority list");
+	cJSON_ArrayForEach(entry, tree)
+	{
+		const char *host = text_of(entry, "Host");
+		struct km_client_node *row = host ? row_of(t, host) : NULL;
+
+		if (rc != 0 || !host)
+			continue;
+		if (!row)
+			rc = no_memory(err);
+		else
+			row->score = number_of(entry, "Score");
+	}
+	cJSON_Delete(tree);
+	return rc;
+}
+
+static void read_header(struct km_client_table *t, const cJSON *tree)
+{
+	const cJSON *workload = cJSON_GetObjectItemCaseSensitive(tree, "workload");
+
+	t->model = keep(t, text_of(cJSON_GetObjectItemCaseSensitive(tree, "model"), "name"));
+	t->rps = number_of(workload, "rps");
+	t->max_slowdown = number_of(workload, "maxSlowdown");
+	t->score_scale = number_of(tree, "scoreScale");
+	t->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "cut"));
+}
+
+static void read_node(struct km_client_table *t, const cJSON *entry, struct km_client_node *row)
+{
+	const cJSON *contributions = cJSON_GetObjectItemCaseSensitive(entry, "contributions");
+	const cJSON *features = cJSON_GetObjectItemCaseSensitive(entry, "features");
+	double score = number_of(entry, "score");
+
+	row->tier = keep(t, text_of(entry, "tier"));
+	row->age_s = number_of(entry, "ageSeconds");
+	row->slowdown = number_of(entry, "slowdown");
+	if (isnan(row->slowdown))
+		row->slowdown = number_of(entry, "predictedSlowdown"); /* as /v1/nodes calls it */
+	row->low = number_of(entry, "low");
+	row->high = number_of(entry, "high");
+	row->reason = keep(t, text_of(entry, "message"));
+	if (isnan(row->score))
+		row->score = score; /* /prioritize is what the scheduler would see: it goes first */
+	if (contributions)
+		row->main = keep(t, text_of(contributions->child, "text"));
+	for (size_t i = 0; i < t->feature_count && i < KM_CLIENT_FEATURES_MAX; i++)
+		row->feature[i] = number_of(features, t->feature_name[i]);
+}
+
+int km_client_read_nodes(struct km_client_table *t, const char *body, size_t len,
+                         struct km_err *err)
+{
+	cJSON *tree = cJSON_ParseWithLength(body, len);
+	const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(tree, "nodes");
+	const cJSON *entry;
+	int rc = 0;
+
+	if (!nodes)
+		nodes = cJSON_GetObjectItemCaseSensitive(tree, "predictions");
+	if (!cJSON_IsArray(nodes))
+		rc = no_answer(err, "list of nodes");
+	else
+		read_header(t, tree);
+	cJSON_ArrayForEach(entry, nodes)
+	{
+		const char *name = text_of(entry, "node");
+		struct km_client_node *row;
+
+		if (!name)
+			name = text_of(entry, "name");
+		if (!name || rc != 0)
+			continue;
+		row = row_of(t, name);
+		if (row)
+			read_node(t, entry, row);
+		else
+			rc = no_memory(err);
+	}
+	cJSON_Delete(tree);
+	return rc;
+}
+
+void km_client_read_error(const char *body, size_t len, struct km_buf *out)
+{
+	cJSON *tree = cJSON_ParseWithLength(body, len);
+	const char *message = text_of(cJSON_GetObjectItemCaseSensitive(tree, "error"), "message");
+
+	if (message)
+		km_buf_str(out, message);
+	cJSON_Delete(tree);
+}
