@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file from first byte to validated settings; listen addresses; reload rules. */
+/* The configuration file from first byte to validated settings; listen addresses. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -136,35 +136,4 @@ int km_config_parse_listen(const char *text, struct km_listen_settings *out, str
 	out->address = copy;
 	out->port = (uint16_t)port;
 	return 0;
-}
-
-static bool same_value(const struct conf_option *o, const struct km_settings *a,
-                       const struct km_settings *b)
-{
-	const char *x = (const char *)a + o->offset;
-	const char *y = (const char *)b + o->offset;
-	const char *x_text;
-	const char *y_text;
-
-	if (o->type != CONF_STRING)
-		return memcmp(x, y, o->size) == 0;
-	memcpy(&x_text, x, sizeof(x_text));
-	memcpy(&y_text, y, sizeof(y_text));
-	return strcmp(x_text, y_text) == 0;
-}
-
-unsigned km_config_frozen_changes(const struct km_settings *running,
-                                  const struct km_settings *loaded, struct km_buf *out)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < conf_settings_table.count; i++) {
-		const struct conf_option *o = &conf_settings_table.row[i];
-
-		if (o->reload || same_value(o, running, loaded))
-			continue;
-		km_buf_printf(out, "%s%s", count > 0 ? ", " : "", o->key);
-		count++;
-	}
-	return count;
 }

@@ -72,20 +72,20 @@ static void every_value_reaches_its_field(void **state)
 		"observe: {address: 0.0.0.0, port: 99}\n"
 		"limits: {bodyBytes: 2Mi, connections: 9, requestDeadline: 1m30s, jsonDepth: 32}\n"
 		"nodes: [{name: a, cpus: \"0-2\", cgroup: kubepods}, {name: b.example_1, cpus: "
-	        "3-5}, "
+		"3-5}, "
 		"{name: c}]\n"
 		"collect:\n"
 		"  interval: 200ms\n"
 		"  window: 2m\n"
 		"  sources: [{replay: {file: x.csv.gz, nodes: [a, b.example_1], speed: 60, loop: "
-	        "true}},"
+		"true}},"
 		" {replay: {file: y.csv, node: c}}, pcm]\n"
 		"  pcm: {library: /lib/libpcm.so, isolation: thread}\n"
 		"model: {path: m.ubj}\n"
 		"features: {from: local}\n"
 		"kubernetes: {enabled: off}\n"
 		"decide: {maxAge: 30s, onStale: Reject, scoreScale: 100, minMaxSlowdown: 1.5, log: "
-	        "d.log,\n"
+		"d.log,\n"
 		"  defaultWorkload: {rps: 10.5, replicas: 3, maxSlowdown: 1.25}}\n";
 	struct km_settings s;
 	struct km_err err;
@@ -466,6 +466,54 @@ static void a_reload_names_what_it_cannot_change(void **state)
 	km_settings_fini(&b);
 }
 
+/* Sampling goes on through a reload unless what it samples has changed. */
+static void layouts_differ_by_nodes_and_collect_only(void **state)
+{
+	static const char base[] = "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+				   "collect: {sources: [{replay: {file: x, node: a}}, pcm]}\n";
+	static const struct {
+		const char *text;
+		bool same;
+	} rows[] = {
+		{ base, true },
+		{ "nodes: [{name: a, cpus: \"0,1\"}, {name: b, cpus: 2}]\n"
+		  "collect: {sources: [{replay: {file: x, nodes: [a]}}, pcm]}\n"
+		  "model: {path: z}\ndecide: {maxAge: 1s}\nlimits: {jsonDepth: 9}\n",
+		  true },
+		{ "", false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 3}]\n"
+		  "collect: {sources: [{replay: {file: x, node: a}}, pcm]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b}]\n"
+		  "collect: {sources: [{replay: {file: x, node: a}}, pcm]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+		  "collect: {sources: [{replay: {file: x, node: b}}, pcm]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+		  "collect: {sources: [{replay: {file: x, node: a, speed: 2}}, pcm]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+		  "collect: {sources: [{replay: {file: x, node: a}}, perf]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+		  "collect: {window: 61s, sources: [{replay: {file: x, node: a}}, pcm]}\n",
+		  false },
+	};
+	struct km_settings a;
+	struct km_settings b;
+	struct km_err err;
+
+	(void)state;
+	assert_int_equal(parse(base, &a, &err), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse(rows[i].text, &b, &err), 0);
+		assert_int_equal(km_config_same_layout(&a, &b), rows[i].same);
+		km_settings_fini(&b);
+	}
+	km_settings_fini(&a);
+}
+
 static void an_absent_file_is_its_own_errno(void **state)
 {
 	struct km_settings s;
@@ -571,6 +619,7 @@ int main(void)
 		cmocka_unit_test(tree_keeps_lines_keys_and_quotes),
 		cmocka_unit_test(listen_addresses),
 		cmocka_unit_test(a_reload_names_what_it_cannot_change),
+		cmocka_unit_test(layouts_differ_by_nodes_and_collect_only),
 		cmocka_unit_test(an_absent_file_is_its_own_errno),
 		cmocka_unit_test(the_example_configuration_is_valid),
 		cmocka_unit_test(the_man_page_has_the_option_table),

@@ -41,6 +41,9 @@ int km_config_parse_listen(const char *text, struct km_listen_settings *out, str
 unsigned km_config_frozen_changes(const struct km_settings *running, const struct km_settings *loaded,
                                   struct km_buf *out);
 
+/* true when nodes and collect are equal: whoever samples by `a` may go on under `b`. */
+bool km_config_same_layout(const struct km_settings *a, const struct km_settings *b);
+
 /* Prints the option table: for --help (columns) and for the man page (mdoc). */
 void km_config_describe_text(struct km_buf *out);
 void km_config_describe_mdoc(struct km_buf *out);

@@ -44,13 +44,13 @@ struct km_decision {
 	uint64_t model_hash;           /* 0 = no model */
 };
 
-/* settings and clock are borrowed until the next reload or free. returns 0 and *out; -ENOMEM. */
+/* settings are copied, clock is borrowed. returns 0 and *out; -ENOMEM. */
 int km_decide_create(const struct km_decide_settings *settings, struct km_cluster *cluster,
                      const struct km_clock *clock, struct km_metrics *metrics,
                      struct km_decide **out, struct km_err *err) KM_MUST_CHECK;
 void km_decide_free(struct km_decide *d); /* NULL allowed */
 
-/* Swap the model (NULL = none; takes its own reference), settings or cluster. Any thread. */
+/* Swap the model (NULL = none; takes its own reference) or the settings (copied). Any thread. */
 void km_decide_set_model(struct km_decide *d, struct km_model *m);
 void km_decide_set_settings(struct km_decide *d, const struct km_decide_settings *settings);
 

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's life: start order, readiness, wait, and the stop order that mirrors it. Read
+ * app_serve from top to bottom; everything else here is one of its steps.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "km/base/log.h"
+
+#include "app_internal.h"
+
+#define DRAIN_NS  (2 * KM_NS_PER_S)  /* for requests in progress when we stop */
+#define IDLE_NS   (90 * KM_NS_PER_S) /* kube-scheduler keeps its connections for 90 s */
+#define POOL_MIN  2
+#define POOL_MAX  8
+#define OBSERVERS 1 /* threads of the second listener */
+
+static int start_metrics(struct app *a, struct km_err *err)
+{
+	int rc = km_metrics_create(&a->metrics, err);
+
+	if (rc != 0)
+		return rc;
+	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_build_info",
+	                              "1; version and libraries are in the labels.", "version",
+	                              KM_VERSION, "xgboost", km_model_library_version(), NULL),
+	             1);
+	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_start_time_seconds",
+	                              "When this process started, in Unix time.", NULL),
+	             (double)km_clock_wall_ns(a->clock) / 1e9);
+	a->reloads_applied = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
+	                                        "Reloads of the configuration, by result.",
+	                                        "result", "applied", NULL);
+	a->reloads_refused = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
+	                                        "Reloads of the configuration, by result.",
+	                                        "result", "refused", NULL);
+	a->models_applied =
+		km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
+	                           "Model files read, by result.", "result", "applied", NULL);
+	a->models_refused =
+		km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
+	                           "Model files read, by result.", "result", "refused", NULL);
+	return 0;
+}
+
+/* A bad model is no reason not to start: answers are neutral until there is a good one. */
+static int start_model(struct app *a, struct km_err *err)
+{
+	struct km_model *fresh;
+
+	km_model_thread_init();
+	if (app_model_open(a, a->settings->model_path, &fresh))
+		app_model_use(a, fresh);
+	return app_schema(a->model, a->settings, &a->schema, err);
+}
+
+static int start_agent(struct app *a, struct km_err *err)
+{
+	return app_agent_create(a, a->settings, a->schema, &a->agent, err);
+}
+
+static int start_cluster(struct app *a, struct km_err *err)
+{
+	return app_cluster_layout(a, a->settings, a->agent, err);
+}
+
+static int start_decide(struct app *a, struct km_err *err)
+{
+	int rc;
+
+	if ((a->settings->roles & KM_ROLE_EXTENDER) == 0)
+		return 0;
+	rc = km_decide_create(&a->settings->decide, a->cluster, a->clock, a->metrics, &a->decide,
+	                      err);
+	if (rc == 0)
+		km_decide_set_model(a->decide, a->model);
+	return rc;
+}
+
+static int start_api(struct app *a, struct km_err *err)
+{
+	a->api.roles = a->settings->roles;
+	atomic_store(&a->api.json_depth, a->settings->limits.json_depth);
+	a->api.decide = a->decide;
+	a->api.cluster = a->cluster;
+	a->api.metrics = a->metrics;
+	a->api.clock = a->clock;
+	a->api.version = KM_VERSION;
+	km_api_agent_set(&a->api, a->agent);
+	if (km_api_register_metrics(&a->api) != 0)
+		return km_err_set(err, ENOMEM, "metrics of the routes: out of memory");
+	return km_metrics_check(a->metrics, err);
+}
+
+static uint32_t pool_threads(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < POOL_MIN)
+		return POOL_MIN;
+	return cpus > POOL_MAX ? POOL_MAX : (uint32_t)cpus;
+}
+
+static int start_server(struct app *a, const struct km_listen_settings *at, bool observe,
+                        struct km_err *err)
+{
+	const struct km_limit_settings *limits = &a->settings->limits;
+	const struct km_server_options options = {
+		.address = at->address,
+		.port = at->port,
+		.body_bytes = limits->body_bytes,
+		.connections = limits->connections,
+		.request_deadline_ns = limits->request_deadline_ns,
+		.idle_ns = IDLE_NS,
+		.threads = observe ? OBSERVERS : pool_threads(),
+		.thread_init = km_model_thread_init,
+		.handler = observe ? km_api_handle_observe : km_api_handle,
+		.refuse = km_api_refuse,
+		.ctx = &a->api,
+		.metrics = a->metrics,
+		.name = observe ? "observe" : "listen",
+	};
+
+	return km_server_start(&options, observe ? &a->observe : &a->server, err);
+}
+
+static int start_servers(struct app *a, struct km_err *err)
+{
+	int rc = start_server(a, &a->settings->listen, false, err);
+
+	if (rc == 0 && a->settings->observe.address[0] != '\0')
+		rc = start_server(a, &a->settings->observe, true, err);
+	return rc;
+}
+
+static int start_sampling(struct app *a, struct km_err *err)
+{
+	return a->agent != NULL ? km_agent_start(a->agent, err) : 0;
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static void print_address(FILE *to, const char *address, unsigned port)
+{
+	bool v6 = strchr(address, ':') != NULL;
+
+	fprintf(to, "kubemarlad ready on %s%s%s:%u\n", v6 ? "[" : "", address, v6 ? "]" : "", port);
+	fflush(to);
+}
+
+static int say_ready(struct app *a, struct km_err *err)
+{
+	const struct km_listen_settings *l = &a->settings->listen;
+
+	(void)err;
+	atomic_store(&a->api.ready, 1);
+	if (a->observe != NULL)
+		km_log_info("app", "observing address=%s port=%u", a->settings->observe.address,
+		            km_server_port(a->observe));
+	if (!is_loopback(l->address))
+		km_log_warn("app", "listening beyond loopback without TLS address=%s", l->address);
+	if (a->settings->roles_given && (a->settings->roles & KM_ROLE_CONTROLLER) != 0)
+		km_log_info("app", "the controller role has nothing to do in this release");
+	km_log_info("app",
+	            "ready version=%s address=%s port=%u roles=%s%s%s nodes=%zu "
+	            "model=%s config=%s",
+	            KM_VERSION, l->address, km_server_port(a->server),
+	            a->settings->roles & KM_ROLE_AGENT ? "+agent" : "",
+	            a->settings->roles & KM_ROLE_EXTENDER ? "+extender" : "",
+	            a->settings->roles & KM_ROLE_CONTROLLER ? "+controller" : "",
+	            a->settings->node_count, a->model != NULL ? "loaded" : "none",
+	            a->options->config_path != NULL ? a->options->config_path : "defaults");
+	print_address(stdout, l->address, km_server_port(a->server));
+	return 0;
+}
+
+/* What runs, in order; each step finds what the ones before it built. */
+static int start(struct app *a, struct km_err *err)
+{
+	static int (*const steps[])(struct app *, struct km_err *) = {
+		start_metrics, start_model,   start_agent,    start_cluster, start_decide,
+		start_api,     start_servers, start_sampling, say_ready,
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(steps) && rc == 0; i++)
+		rc = steps[i](a, err);
+	return rc;
+}
+
+/* The same backwards. Also after a start that failed half way: what was not built is NULL. */
+static void stop(struct app *a)
+{
+	int64_t deadline_ns = km_clock_mono_ns(a->clock) + DRAIN_NS;
+	uint32_t cut = 0;
+	int64_t left_ns;
+
+	atomic_store(&a->api.ready, 0);
+	if (a->server != NULL)
+		km_server_quiesce(a->server);
+	cut += km_server_free(a->server, DRAIN_NS);
+	left_ns = deadline_ns - km_clock_mono_ns(a->clock);
+	cut += km_server_free(a->observe, left_ns > 0 ? left_ns : 0);
+	if (cut > 0)
+		km_log_warn("app", "requests cut off count=%u", cut);
+	km_api_agent_set(&a->api, NULL);
+	km_agent_free(a->agent);
+	km_decide_free(a->decide);
+	km_cluster_free(a->cluster);
+	km_schema_unref(a->schema);
+	km_model_unref(a->model);
+	km_metrics_free(a->metrics);
+}
+
+static void free_settings(struct app *a)
+{
+	struct km_settings *all[] = { a->started, a->settings, a->agent_settings };
+
+	a->started = NULL;
+	a->settings = NULL;
+	a->agent_settings = NULL;
+	for (size_t i = 0; i < KM_ARRAY_LEN(all); i++) {
+		bool seen = false;
+
+		for (size_t j = 0; j < i; j++)
+			seen = seen || all[j] == all[i];
+		if (!seen)
+			app_settings_drop(a, all[i]);
+	}
+}
+
+int app_serve(const struct app_options *options, struct km_settings *settings)
+{
+	struct app a = {
+		.options = options,
+		.clock = km_clock_system(),
+		.started = settings,
+		.settings = settings,
+		.agent_settings = settings,
+		.publish_trouble = KM_COMPLAIN_INIT,
+	};
+	struct km_err err = { .code = 0 };
+	int rc;
+
+	km_api_agent_init(&a.api);
+	rc = start(&a, &err);
+	if (rc == 0)
+		rc = app_wait(&a, &err);
+	app_signals_impatient();
+	if (rc != 0)
+		km_log_error("app", "failed error=\"%s\"", err.text);
+	stop(&a);
+	km_api_agent_fini(&a.api);
+	free_settings(&a);
+	if (rc == 0)
+		km_log_info("app", "stopped");
+	return rc == 0 ? APP_OK : APP_FAILED;
+}
