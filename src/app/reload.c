@@ -107,7 +107,7 @@ static void apply(struct app *a, struct change *c)
 		km_decide_set_settings(a->decide, &c->settings->decide);
 	if (c->layout_changed)
 		exchange_agent(a, c->settings, c->agent);
-	app_schema_use(a, c->schema);
+	app_schema_use(a, c->schema); /* nothing new to an agent that was made for it */
 	if (c->model_changed)
 		app_model_use(a, c->model);
 }
