@@ -242,10 +242,11 @@ static int read_ranges(const struct km_attrs *a, struct km_model *m, struct km_e
 		return km_err_set(err, EBADMSG, "attribute %s: %zu lines, want %zu",
 		                  attrs[KM_ATTR_RANGES].name, count_lines(&rest), count);
 	for (size_t i = 0; next_part(&rest, '\n', &line); i++) {
-		double pair[2];
+		double pair[2] = { NAN, NAN };
+		bool good = read_row(line, 2, pair) && !isinf(pair[0]) && !isinf(pair[1]) &&
+		            isnan(pair[0]) == isnan(pair[1]) && !(pair[0] > pair[1]);
 
-		if (!read_row(line, 2, pair) || isinf(pair[0]) || isinf(pair[1]) ||
-		    isnan(pair[0]) != isnan(pair[1]) || pair[0] > pair[1])
+		if (!good)
 			return km_err_set(
 				err, EBADMSG, "attribute %s: \"%.*s\" for %s, want \"low high\"",
 				attrs[KM_ATTR_RANGES].name, (int)(line.len < 40 ? line.len : 40),
@@ -291,18 +292,19 @@ static int read_golden(const struct km_attrs *a, struct km_model *m, struct km_e
 
 static int check_present(const struct km_attrs *a, struct km_err *err)
 {
+	const struct km_ubj_text *version = &a->value[KM_ATTR_SCHEMA_VERSION];
+
 	if (a->doubled)
 		return km_err_set(err, EBADMSG, "attribute %s twice", a->doubled);
 	/* First, as its absence means a model that is not ours at all. */
-	if (!a->value[KM_ATTR_SCHEMA_VERSION].text)
+	if (!version->text)
 		return km_err_set(err, EPROTO, "no attribute %s: not a KubeMarla model",
 		                  attrs[KM_ATTR_SCHEMA_VERSION].name);
-	if (!km_ubj_text_is(&a->value[KM_ATTR_SCHEMA_VERSION], KM_MODEL_SCHEMA_VERSION))
+	if (!km_ubj_text_is(version, KM_MODEL_SCHEMA_VERSION)) {
 		return km_err_set(err, EPROTO, "schema version \"%.*s\", want \"%s\"",
-		                  a->value[KM_ATTR_SCHEMA_VERSION].len > 16
-		                          ? 16
-		                          : (int)a->value[KM_ATTR_SCHEMA_VERSION].len,
-		                  a->value[KM_ATTR_SCHEMA_VERSION].text, KM_MODEL_SCHEMA_VERSION);
+		                  (int)(version->len < 16 ? version->len : 16), version->text,
+		                  KM_MODEL_SCHEMA_VERSION);
+	}
 	for (size_t i = 0; i < KM_ATTR_N; i++) {
 		if (!attrs[i].optional && !a->value[i].text)
 			return km_err_set(err, EBADMSG, "no attribute %s", attrs[i].name);

@@ -92,11 +92,23 @@ static int load_booster(struct km_model *m, const void *bytes, size_t len, struc
 	return 0;
 }
 
-int km_model_open_bytes(const void *bytes, size_t len, struct km_model **out, struct km_err *err)
+/* "models/pcm-nginx/model.ubj" -> "pcm-nginx"; "" when there is no directory. */
+static const char *directory_name(struct km_arena *arena, const char *path)
+{
+	const char *end = strrchr(path, '/');
+	const char *start = end;
+
+	while (start && start > path && start[-1] != '/')
+		start--;
+	return start ? km_arena_strndup(arena, start, (size_t)(end - start)) : "";
+}
+
+/* Everything but reading the file. `path` gives a name to a model that has none. */
+static int load(struct km_model *m, const void *bytes, size_t len, const char *path,
+                struct km_err *err)
 {
 	struct km_attrs attrs = { .doubled = NULL };
-	struct km_model_shape shape;
-	struct km_model *m = NULL;
+	struct km_model_shape shape = { .tree_count = 0 };
 	int rc;
 
 	if (len > KM_MODEL_FILE_MAX_BYTES)
@@ -105,66 +117,57 @@ int km_model_open_bytes(const void *bytes, size_t len, struct km_model **out, st
 	rc = km_model_validate(bytes, len, &shape, km_attrs_collect, &attrs, err);
 	if (rc != 0)
 		return rc;
-	m = model_create();
-	if (!m)
-		return km_err_set(err, ENOMEM, "model: out of memory");
 	m->info.hash = km_hash64(bytes, len, 0);
 	m->info.file_bytes = len;
 	m->info.tree_count = shape.tree_count;
 	m->info.max_depth = shape.max_depth;
 	rc = km_attrs_read(&attrs, m, err);
-	if (rc == 0 && m->schema->count != shape.feature_count)
-		rc = km_err_set(err, EBADMSG, "%u feature names, but the trees have %u",
-		                m->schema->count, shape.feature_count);
-	if (rc == 0)
-		rc = load_booster(m, bytes, len, err);
-	if (rc == 0)
-		rc = check_golden(m, err);
-	if (rc != 0) {
-		km_model_unref(m);
+	if (rc != 0)
 		return rc;
-	}
-	*out = m;
-	return 0;
+	if (m->schema->count != shape.feature_count)
+		return km_err_set(err, EBADMSG, "%u feature names, but the trees have %u",
+		                  m->schema->count, shape.feature_count);
+	if (m->info.name[0] == '\0')
+		m->info.name = directory_name(&m->arena, path);
+	if (!m->info.name)
+		return km_err_set(err, ENOMEM, "model: out of memory");
+	rc = load_booster(m, bytes, len, err);
+	return rc == 0 ? check_golden(m, err) : rc;
 }
 
-/* "models/pcm-nginx/model.ubj" -> "pcm-nginx"; "" when there is no directory. */
-static void directory_name(const char *path, const char **name, size_t *len)
+static int open_named(const void *bytes, size_t len, const char *path, struct km_model **out,
+                      struct km_err *err)
 {
-	const char *end = strrchr(path, '/');
-	const char *start = end;
+	struct km_model *m = model_create();
+	int rc;
 
-	while (start && start > path && start[-1] != '/')
-		start--;
-	*name = start ? start : "";
-	*len = start ? (size_t)(end - start) : 0;
+	if (!m)
+		return km_err_set(err, ENOMEM, "model: out of memory");
+	rc = load(m, bytes, len, path, err);
+	if (rc == 0)
+		*out = m;
+	else
+		km_model_unref(m);
+	return rc;
+}
+
+int km_model_open_bytes(const void *bytes, size_t len, struct km_model **out, struct km_err *err)
+{
+	return open_named(bytes, len, "", out, err);
 }
 
 int km_model_open(const char *path, struct km_model **out, struct km_err *err)
 {
-	struct km_model *m = NULL;
 	struct km_buf bytes;
-	const char *name;
-	size_t len;
 	int rc;
 
 	km_buf_init(&bytes);
 	rc = km_file_read(path, KM_MODEL_FILE_MAX_BYTES, &bytes, err);
-	if (rc != 0)
-		goto out;
-	rc = km_model_open_bytes(bytes.data, bytes.len, &m, err);
-	if (rc != 0) {
-		(void)km_err_prefix(err, "%s", path);
-		goto out;
+	if (rc == 0) {
+		rc = open_named(bytes.data, bytes.len, path, out, err);
+		if (rc != 0)
+			(void)km_err_prefix(err, "%s", path);
 	}
-	if (m->info.name[0] == '\0') {
-		directory_name(path, &name, &len);
-		name = km_arena_strndup(&m->arena, name, len);
-		if (name)
-			m->info.name = name;
-	}
-	*out = m;
-out:
 	km_buf_fini(&bytes);
 	return rc;
 }

@@ -76,8 +76,8 @@ struct km_attrs {
 /* Full name with prefix, static. */
 const char *km_attr_name(enum km_attr a);
 
-/* The km_model_attr_fn that fills a struct km_attrs; foreign names are ignored. */
-void km_attrs_collect(void *attrs, const char *name, size_t name_len, const char *value,
+/* The km_model_attr_fn that fills a struct km_attrs, which ctx is; foreign names are ignored. */
+void km_attrs_collect(void *ctx, const char *name, size_t name_len, const char *value,
                       size_t value_len);
 
 /*

@@ -106,7 +106,7 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
                      struct km_prediction *out, struct km_err *err)
 {
 	size_t columns = m->schema->count;
-	float margin[CHUNK_ROWS];
+	float margin[CHUNK_ROWS] = { 0 };
 
 	for (size_t done = 0; done < row_count;) {
 		size_t count = row_count - done < CHUNK_ROWS ? row_count - done : CHUNK_ROWS;

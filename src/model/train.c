@@ -210,7 +210,7 @@ static double np_of(double margin)
  * Gradients of (1-a)/2 (f - y)^2 + a/2 (e^-f - e^-y)^2 in the margin f. The second derivative is
  * Gauss-Newton's, which is never negative; the floor keeps leaves of hopeless rows bounded.
  */
-static int boost_mixed(struct run *run)
+static int boost_mixed(struct run *run, uint32_t round)
 {
 	const struct km_train_rows *r = run->train;
 	float *hessian = run->gradient + r->row_count;
@@ -230,14 +230,14 @@ static int boost_mixed(struct run *run)
 		run->gradient[i] = (float)(weight_of(r, i) * slope);
 		hessian[i] = (float)(weight_of(r, i) * fmax(curve, 1e-3));
 	}
-	return km_xgb_boost(run->handle, run->matrix[0], run->gradient, hessian, r->row_count,
-	                    run->err);
+	return km_xgb_boost(run->handle, run->matrix[0], round, run->gradient, hessian,
+	                    r->row_count, run->err);
 }
 
 static int boost(struct run *run, uint32_t round)
 {
 	if (run->p->np_share > 0)
-		return boost_mixed(run);
+		return boost_mixed(run, round);
 	if (XGBoosterUpdateOneIter(run->handle, (int)round, run->matrix[0]) != 0)
 		return km_xgb_error(run->err, "XGBoosterUpdateOneIter");
 	return 0;

@@ -198,6 +198,9 @@ static int check_shape(const struct km_ubj *u, const struct tree *t, size_t inde
 	int64_t reached = 1;
 	int rc = 0;
 
+	if (node_int(t, PARENT, 0) != NODE_NONE && node_int(t, PARENT, 0) != -1)
+		return km_ubj_bad(u, "tree %zu: parents[0] is %lld, want none", index,
+		                  (long long)node_int(t, PARENT, 0));
 	stack[0].node = 0;
 	stack[0].depth = 0;
 	seen[0] = 1;
@@ -229,14 +232,29 @@ static int check_shape(const struct km_ubj *u, const struct tree *t, size_t inde
 	return rc;
 }
 
-/* Pruned nodes stay in the arrays; libxgboost tells them by their split index. */
+/*
+ * Pruned nodes stay in the arrays; libxgboost tells them by their split index. It never walks to
+ * them, but on loading it asks every node's parent which side it is on: found by the fuzzer.
+ */
 static int check_unreached(const struct km_ubj *u, const struct tree *t, size_t index,
                            const uint8_t *seen)
 {
+	static const enum column links[] = { LEFT, RIGHT, PARENT };
+
 	for (int64_t node = 0; node < t->node_count; node++) {
-		if (!seen[node] && node_int(t, SPLIT_INDEX, node) != NODE_NONE)
+		if (seen[node])
+			continue;
+		if (node_int(t, SPLIT_INDEX, node) != NODE_NONE)
 			return km_ubj_bad(u, "tree %zu: node %lld is never reached", index,
 			                  (long long)node);
+		for (size_t i = 0; i < KM_ARRAY_LEN(links); i++) {
+			int64_t to = node_int(t, links[i], node);
+
+			if (to < (links[i] == PARENT ? 0 : -1) || to >= t->node_count)
+				return km_ubj_bad(u, "tree %zu: %s[%lld] is %lld, want 0..%lld",
+				                  index, columns[links[i]].name, (long long)node,
+				                  (long long)to, (long long)t->node_count - 1);
+		}
 	}
 	return 0;
 }

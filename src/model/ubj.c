@@ -39,7 +39,11 @@ static const uint8_t *take(struct km_ubj *u, size_t len)
 
 static char peek(const struct km_ubj *u)
 {
-	return u->at < u->end ? (char)*u->at : '\0';
+	char type = '\0';
+
+	if (u->at < u->end)
+		memcpy(&type, u->at, 1);
+	return type;
 }
 
 /* Bytes of one number; 0 for what is not a number here. 'C' is one byte by the specification. */
@@ -88,9 +92,7 @@ static int64_t int_value(char type, const uint8_t *bytes)
 		return (int16_t)raw;
 	case 'l':
 		return (int32_t)raw;
-	case 'L':
-		return (int64_t)raw;
-	default:
+	default: /* 'U', 'L' */
 		return (int64_t)raw;
 	}
 }
@@ -137,6 +139,7 @@ static int read_length(struct km_ubj *u, const char *what, size_t each, size_t *
 	int64_t value = 0;
 	int rc = km_ubj_int(u, what, &value);
 
+	*out = 0;
 	if (rc != 0)
 		return rc;
 	left = (size_t)(u->end - u->at);

@@ -132,19 +132,20 @@ int km_xgb_margins(BoosterHandle booster, DMatrixHandle proxy, const float *rows
 	return 0;
 }
 
-/* The older function went out of use in XGBoost 2.1 and the newer one came with it. */
-int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, float *gradient, float *hessian,
-                 size_t row_count, struct km_err *err)
+/* XGBoost 2 brought a function for this and deprecated the older one. */
+int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, uint32_t round, float *gradient,
+                 float *hessian, size_t row_count, struct km_err *err)
 {
-#if XGBOOST_VER_MAJOR > 2 || (XGBOOST_VER_MAJOR == 2 && XGBOOST_VER_MINOR >= 1)
+#if XGBOOST_VER_MAJOR >= 2
 	char gradients[160];
 	char hessians[160];
 
 	array_interface(gradients, sizeof(gradients), gradient, row_count, 1);
 	array_interface(hessians, sizeof(hessians), hessian, row_count, 1);
-	if (XGBoosterTrainOneIter(booster, matrix, 0, gradients, hessians) != 0)
+	if (XGBoosterTrainOneIter(booster, matrix, (int)round, gradients, hessians) != 0)
 		return km_xgb_error(err, "XGBoosterTrainOneIter");
 #else
+	(void)round; /* libxgboost counts by itself */
 	if (XGBoosterBoostOneIter(booster, matrix, gradient, hessian, row_count) != 0)
 		return km_xgb_error(err, "XGBoosterBoostOneIter");
 #endif

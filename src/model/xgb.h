@@ -7,6 +7,7 @@
 #define KM_MODEL_XGB_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <xgboost/c_api.h>
 
 #include "km/base/err.h"
@@ -32,8 +33,8 @@ int km_xgb_matrix(const float *rows, size_t row_count, size_t column_count, DMat
 int km_xgb_margins(BoosterHandle booster, DMatrixHandle proxy, const float *rows, size_t row_count,
                    size_t column_count, float *out, struct km_err *err) KM_MUST_CHECK;
 
-/* One round from given gradients and hessians [row_count]. */
-int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, float *gradient, float *hessian,
-                 size_t row_count, struct km_err *err) KM_MUST_CHECK;
+/* Boosting round `round` from given gradients and hessians [row_count]. */
+int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, uint32_t round, float *gradient,
+                 float *hessian, size_t row_count, struct km_err *err) KM_MUST_CHECK;
 
 #endif
