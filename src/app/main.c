@@ -60,6 +60,7 @@ static int print_version(void)
  */
 static void tune_allocator(void)
 {
+	/* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet */
 	/* Each pool thread would keep an arena of its own; requests recycle their memory anyway. */
 	(void)mallopt(M_ARENA_MAX, 2);
 	/* Setting it stops glibc from raising it after the first large free: large bodies are
@@ -68,6 +69,7 @@ static void tune_allocator(void)
 	/* The top of the heap goes back to the kernel above this, not above twice the largest
 	 * block ever freed. */
 	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+	/* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 int main(int argc, char **argv)
@@ -78,6 +80,7 @@ int main(int argc, char **argv)
 	bool check = false;
 	int opt;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while ((opt = getopt_long(argc, argv, "c:hl:nvV", long_options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

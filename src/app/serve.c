@@ -28,23 +28,24 @@ static int start_metrics(struct app *a, struct km_err *err)
 		return rc;
 	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_build_info",
 	                              "1; version and libraries are in the labels.", "version",
-	                              KM_VERSION, "xgboost", km_model_library_version(), NULL),
+	                              KM_VERSION, "xgboost", km_model_library_version(),
+	                              (char *)NULL),
 	             1);
 	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_start_time_seconds",
-	                              "When this process started, in Unix time.", NULL),
+	                              "When this process started, in Unix time.", (char *)NULL),
 	             (double)km_clock_wall_ns(a->clock) / 1e9);
 	a->reloads_applied = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
 	                                        "Reloads of the configuration, by result.",
-	                                        "result", "applied", NULL);
+	                                        "result", "applied", (char *)NULL);
 	a->reloads_refused = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
 	                                        "Reloads of the configuration, by result.",
-	                                        "result", "refused", NULL);
-	a->models_applied =
-		km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
-	                           "Model files read, by result.", "result", "applied", NULL);
-	a->models_refused =
-		km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
-	                           "Model files read, by result.", "result", "refused", NULL);
+	                                        "result", "refused", (char *)NULL);
+	a->models_applied = km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
+	                                       "Model files read, by result.", "result", "applied",
+	                                       (char *)NULL);
+	a->models_refused = km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
+	                                       "Model files read, by result.", "result", "refused",
+	                                       (char *)NULL);
 	return 0;
 }
 

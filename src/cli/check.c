@@ -112,6 +112,7 @@ int km_cli_check(int argc, char **argv)
 	int opt;
 	int rc;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		if (opt != 'c')
 			return km_cli_usage(check_usage, opt == 'h');
@@ -146,6 +147,7 @@ int km_cli_config(int argc, char **argv)
 	bool man = false;
 	int opt;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt != 'm')
 			return km_cli_usage(config_usage, opt == 'h');

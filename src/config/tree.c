@@ -58,8 +58,6 @@ static int attach(struct tree_builder *b, struct km_tree *n)
 {
 	struct tree_frame *f = b->depth > 0 ? &b->frame[b->depth - 1] : NULL;
 
-	if (n == NULL)
-		return conf_no_memory(&b->ctx);
 	if (++b->nodes > TREE_NODES_MAX) {
 		return conf_fail(&b->ctx, b->line, "more than %d values, want fewer",
 		                 TREE_NODES_MAX);
@@ -118,10 +116,10 @@ static int on_scalar(struct tree_builder *b, const yaml_event_t *ev)
 		return 0;
 	}
 	n = new_node(b, KM_TREE_SCALAR);
-	if (n != NULL) {
-		n->text = text;
-		n->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	}
+	if (n == NULL)
+		return conf_no_memory(&b->ctx);
+	n->text = text;
+	n->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	return attach(b, n);
 }
 
@@ -138,6 +136,8 @@ static int on_open(struct tree_builder *b, enum km_tree_kind kind, const yaml_ch
 		                 TREE_DEPTH_MAX);
 	}
 	n = new_node(b, kind);
+	if (n == NULL)
+		return conf_no_memory(&b->ctx);
 	rc = attach(b, n);
 	if (rc != 0)
 		return rc;

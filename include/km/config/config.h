@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The YAML configuration: one table of options gives each its key, type, default, range, unit, help
- * and whether SIGHUP reloads it; parser, `kubemarla check`, --help and the man page read that table.
- * An unknown key, a wrong type or a value out of range is refused with file, line, key, value seen
- * and value wanted.
+ * and whether SIGHUP reloads it; parser, `kubemarla check`, --help and the man page read that
+ * table. An unknown key, a wrong type or a value out of range is refused with file, line, key,
+ * value seen and value wanted.
  */
 #ifndef KM_CONFIG_CONFIG_H
 #define KM_CONFIG_CONFIG_H
@@ -31,15 +31,15 @@ int km_config_parse(const char *name, const char *text, size_t len, struct km_se
                     struct km_err *err) KM_MUST_CHECK;
 
 /* Parses "ADDR:PORT" or "[V6]:PORT" (the -l option) into `out`. returns 0 or -EINVAL. */
-int km_config_parse_listen(const char *text, struct km_listen_settings *out, struct km_err *err)
-        KM_MUST_CHECK;
+int km_config_parse_listen(const char *text, struct km_listen_settings *out,
+                           struct km_err *err) KM_MUST_CHECK;
 
 /*
  * Names the options that differ between two settings and that a reload cannot change, comma
  * separated, into out. returns how many.
  */
-unsigned km_config_frozen_changes(const struct km_settings *running, const struct km_settings *loaded,
-                                  struct km_buf *out);
+unsigned km_config_frozen_changes(const struct km_settings *running,
+                                  const struct km_settings *loaded, struct km_buf *out);
 
 /* true when nodes and collect are equal: whoever samples by `a` may go on under `b`. */
 bool km_config_same_layout(const struct km_settings *a, const struct km_settings *b);

@@ -20,8 +20,8 @@ struct km_feature_list {
 	size_t feature_count;
 };
 
-int km_feature_list_load(const char *path, struct km_feature_list *out, struct km_err *err)
-        KM_MUST_CHECK;
+int km_feature_list_load(const char *path, struct km_feature_list *out,
+                         struct km_err *err) KM_MUST_CHECK;
 void km_feature_list_fini(struct km_feature_list *l);
 
 #endif

@@ -16,10 +16,10 @@ enum km_tree_kind { KM_TREE_SCALAR, KM_TREE_LIST, KM_TREE_MAP };
 
 struct km_tree {
 	enum km_tree_kind kind;
-	uint32_t line;     /* from 1 */
-	const char *key;   /* in a map: this entry's key; else NULL */
-	const char *text;  /* scalar: its text */
-	int quoted;        /* scalar: was quoted, so never a number, bool or null */
+	uint32_t line;               /* from 1 */
+	const char *key;             /* in a map: this entry's key; else NULL */
+	const char *text;            /* scalar: its text */
+	int quoted;                  /* scalar: was quoted, so never a number, bool or null */
 	const struct km_tree *child; /* list, map: first entry */
 	const struct km_tree *next;  /* next entry of the parent */
 };
