@@ -27,6 +27,7 @@ struct km_tree_doc {
 
 struct tree_frame {
 	struct km_tree *node; /* the open list or map */
+	bool map;             /* which of the two */
 	struct km_tree *last; /* its newest entry */
 	const char *key;      /* map: the key that waits for its value */
 	uint32_t key_line;
@@ -66,7 +67,7 @@ static int attach(struct tree_builder *b, struct km_tree *n)
 		b->doc->root = n;
 		return 0;
 	}
-	if (f->node->kind == KM_TREE_MAP) {
+	if (f->map) {
 		if (f->key == NULL)
 			return conf_fail(&b->ctx, b->line,
 			                 "saw a list or map as a key, want a plain name");
@@ -110,7 +111,7 @@ static int on_scalar(struct tree_builder *b, const yaml_event_t *ev)
 	text = km_arena_strndup(&b->doc->arena, value, len);
 	if (text == NULL)
 		return conf_no_memory(&b->ctx);
-	if (f != NULL && f->node->kind == KM_TREE_MAP && f->key == NULL) {
+	if (f != NULL && f->map && f->key == NULL) {
 		f->key = text;
 		f->key_line = b->line;
 		return 0;
@@ -141,7 +142,7 @@ static int on_open(struct tree_builder *b, enum km_tree_kind kind, const yaml_ch
 	rc = attach(b, n);
 	if (rc != 0)
 		return rc;
-	b->frame[b->depth++] = (struct tree_frame){ .node = n };
+	b->frame[b->depth++] = (struct tree_frame){ .node = n, .map = kind == KM_TREE_MAP };
 	return 0;
 }
 
@@ -166,9 +167,9 @@ static int refuse_doubled_keys(struct tree_builder *b, const struct km_tree *map
 
 static int on_close(struct tree_builder *b)
 {
-	const struct km_tree *n = b->frame[--b->depth].node;
+	const struct tree_frame *f = &b->frame[--b->depth];
 
-	return n->kind == KM_TREE_MAP ? refuse_doubled_keys(b, n) : 0;
+	return f->map ? refuse_doubled_keys(b, f->node) : 0;
 }
 
 static int on_event(struct tree_builder *b, const yaml_event_t *ev)
