@@ -23,14 +23,15 @@ struct km_agent;
  * Called on the sampler thread, at most once per tick, with the rows that changed:
  * hosts [host_count], borrowed for the call (take a reference to keep one).
  */
-typedef void km_agent_publish_fn(void *ctx, struct km_host_features *const *hosts, size_t host_count);
+typedef void km_agent_publish_fn(void *ctx, struct km_host_features *const *hosts,
+                                 size_t host_count);
 
 /* What one host of this agent is: fixed until the next km_agent_create. */
 struct km_agent_host {
 	uint32_t host;
 	size_t node_count;
 	const struct km_node_settings *const *node; /* [node_count] */
-	const char *source; /* "replay" ... */
+	const char *source;                         /* "replay" ... */
 };
 
 struct km_agent_source_status {
@@ -58,7 +59,9 @@ int km_agent_start(struct km_agent *a, struct km_err *err) KM_MUST_CHECK;
 /* One tick, by hand: what the thread does each interval. For tests, before km_agent_start only. */
 void km_agent_tick(struct km_agent *a);
 
-/* Asks the sampler to use another schema from its next tick on (windows start empty). Any thread. */
+/* Asks the sampler to use another schema from its next tick on. Windows start empty, unless the new
+ * schema has the hash of the old one. Should memory be short, the old schema stays (logged). Any
+ * thread. */
 int km_agent_set_schema(struct km_agent *a, const struct km_schema *schema) KM_MUST_CHECK;
 
 size_t km_agent_host_count(const struct km_agent *a);

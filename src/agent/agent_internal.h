@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the agent. Everything belongs to the sampler thread, except what `lock` guards: the
+ * statuses, the schema to change to, and the wish to stop.
+ */
+#ifndef KM_AGENT_INTERNAL_H
+#define KM_AGENT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "km/agent/agent.h"
+#include "km/base/complain.h"
+#include "km/core/feature.h"
+
+struct agent_host {
+	uint32_t index;
+	size_t node_count;
+	const struct km_node_settings **node; /* [node_count], borrowed from the settings */
+	struct km_cpuset *cpus;               /* [node_count] */
+	const char *source;
+	struct km_features *features;
+	struct km_features *next_features;  /* while the schema changes */
+	uint64_t version_base;              /* bins under former schemas: no version comes twice */
+	struct km_host_features *published; /* the last one, a reference; NULL = none yet */
+	bool changed;                       /* something to publish at the end of this tick */
+	uint32_t cpu_count;                 /* as the samples say */
+	int64_t measured_mono_ns, measured_wall_ns;
+	int64_t tick_mono_ns, tick_wall_ns; /* when this tick reads */
+};
+
+struct agent_source {
+	const struct km_source_settings *settings;
+	struct km_source *source; /* NULL = absent, tried again at retry_ns */
+	struct agent_host *host;  /* receives its samples */
+	int64_t retry_ns, backoff_ns;
+	bool ended_said;
+	struct km_complain complaint;
+	struct km_source_stats stats; /* of the source that is open, as of the last tick */
+	struct km_counter *samples_total, *bad_rows_total;
+	struct km_agent_source_status status; /* under the agent's lock */
+};
+
+struct km_agent {
+	const struct km_settings *settings;
+	const struct km_clock *clock;
+	struct km_schema *schema;
+	km_agent_publish_fn *publish;
+	void *publish_ctx;
+	struct agent_host *host; /* [host_count] */
+	size_t host_count;
+	struct agent_source *source; /* [source_count] */
+	size_t source_count;
+	struct km_host_features **batch; /* [host_count], what a tick publishes */
+
+	struct km_counter *deadline_misses_total, *implausible_total, *out_of_order_total;
+	uint64_t implausible_seen, out_of_order_seen; /* what those two have counted */
+	struct km_gauge *sources_up, *sources_ended, *sources_absent;
+	struct km_histogram *tick_seconds;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct km_schema *next_schema; /* NULL = no change wanted */
+	bool stop;
+	bool started;
+	pthread_t thread;
+};
+
+/* Hosts and their nodes by the settings. returns 0, -EINVAL, -ENOMEM. */
+int agent_layout(struct km_agent *a, struct km_err *err) KM_MUST_CHECK;
+void agent_layout_free(struct km_agent *a);
+
+/* The thread's body. */
+void *agent_sampler(void *agent);
+
+#endif

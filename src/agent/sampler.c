@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sampler: each tick reads the sources that are there, tries again those that are not, and
+ * publishes the hosts whose rows or age changed.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "km/base/log.h"
+
+#include "agent_internal.h"
+
+#define BACKOFF_FIRST_NS (1 * KM_NS_PER_S)
+#define BACKOFF_MAX_NS   (60 * KM_NS_PER_S)
+
+static void take_sample(void *ctx, const struct km_sample *sample)
+{
+	struct agent_host *h = ctx;
+	struct km_features_stats before;
+	struct km_features_stats after;
+
+	km_features_stats(h->features, &before);
+	if (km_features_push(h->features, sample) < 0) {
+		return; /* no memory for the windows: nothing was measured */
+	}
+	km_features_stats(h->features, &after);
+	if (after.samples == before.samples) {
+		return;
+	}
+	h->measured_mono_ns = h->tick_mono_ns;
+	h->measured_wall_ns = h->tick_wall_ns;
+	h->cpu_count = sample->cpu_count;
+	h->changed = true;
+}
+
+static void set_status(struct km_agent *a, struct agent_source *src, int state, const char *detail)
+{
+	struct km_agent_source_status *st = &src->status;
+
+	pthread_mutex_lock(&a->lock);
+	st->state = state;
+	st->stats = src->stats;
+	(void)snprintf(st->detail, sizeof(st->detail), "%.*s", (int)sizeof(st->detail) - 1, detail);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static const char *name_of(const struct agent_source *src)
+{
+	return src->settings->replay.file != NULL ? src->settings->replay.file : "";
+}
+
+static void source_absent(struct km_agent *a, struct agent_source *src, int64_t now_ns, int code,
+                          const struct km_err *err)
+{
+	km_source_close(src->source);
+	src->source = NULL;
+	src->backoff_ns = src->backoff_ns == 0 ? BACKOFF_FIRST_NS : 2 * src->backoff_ns;
+	if (src->backoff_ns > BACKOFF_MAX_NS) {
+		src->backoff_ns = BACKOFF_MAX_NS;
+	}
+	src->retry_ns = now_ns + src->backoff_ns;
+	set_status(a, src, code, err->text);
+	km_complain(&src->complaint, now_ns, "agent", "source absent kind=%s reason=\"%s\"",
+	            src->settings->kind, err->text);
+}
+
+static void count_rows(struct agent_source *src)
+{
+	struct km_source_stats now;
+
+	km_source_get_stats(src->source, &now);
+	km_counter_add(src->samples_total, now.rows - src->stats.rows);
+	km_counter_add(src->bad_rows_total, now.bad_rows - src->stats.bad_rows);
+	src->stats = now;
+}
+
+static void read_source(struct km_agent *a, struct agent_source *src, int64_t now_ns)
+{
+	struct km_err err = { 0 };
+	int state;
+
+	if (src->source == NULL) {
+		int ret;
+
+		if (now_ns < src->retry_ns) {
+			return;
+		}
+		ret = km_source_open(src->settings, now_ns, &src->source, &err);
+		if (ret != 0) {
+			source_absent(a, src, now_ns, ret, &err);
+			return;
+		}
+		memset(&src->stats, 0, sizeof(src->stats));
+		src->ended_said = false;
+	}
+	state = km_source_read(src->source, now_ns, take_sample, src->host, &err);
+	count_rows(src);
+	if (state < 0) {
+		source_absent(a, src, now_ns, state, &err);
+		return;
+	}
+	src->backoff_ns = 0;
+	km_recovered(&src->complaint, "agent", "source back kind=%s file=%s", src->settings->kind,
+	             name_of(src));
+	if (state == KM_SOURCE_ENDED && !src->ended_said) {
+		km_log_info("agent", "trace ended file=%s rows=%llu bad=%llu", name_of(src),
+		            (unsigned long long)src->stats.rows,
+		            (unsigned long long)src->stats.bad_rows);
+	}
+	src->ended_said = state == KM_SOURCE_ENDED;
+	set_status(a, src, state, name_of(src));
+}
+
+static struct km_schema *take_next_schema(struct km_agent *a)
+{
+	struct km_schema *next;
+
+	pthread_mutex_lock(&a->lock);
+	next = a->next_schema;
+	a->next_schema = NULL;
+	pthread_mutex_unlock(&a->lock);
+	return next;
+}
+
+/* Windows of another shape for every host, or for none. */
+static int create_windows(struct km_agent *a, const struct km_schema *schema, struct km_err *err)
+{
+	for (size_t i = 0; i < a->host_count; i++) {
+		struct agent_host *h = &a->host[i];
+		int ret =
+			km_features_create(schema, h->cpus, h->node_count, &h->next_features, err);
+
+		if (ret != 0) {
+			for (; i > 0; i--) {
+				km_features_free(a->host[i - 1].next_features);
+				a->host[i - 1].next_features = NULL;
+			}
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static void change_schema(struct km_agent *a)
+{
+	struct km_schema *next = take_next_schema(a);
+	struct km_err err = { 0 };
+	bool same;
+
+	if (next == NULL) {
+		return;
+	}
+	/* a reload of the model that is there already must not cost the windows */
+	same = next->hash == a->schema->hash && next->count == a->schema->count;
+	if (!same && create_windows(a, next, &err) != 0) {
+		km_log_error("agent", "old model's windows kept reason=\"%s\"", err.text);
+		km_schema_unref(next);
+		return;
+	}
+	for (size_t i = 0; i < a->host_count; i++) {
+		struct agent_host *h = &a->host[i];
+
+		h->changed = true;
+		if (same) {
+			continue;
+		}
+		h->version_base += km_features_version(h->features);
+		km_features_free(h->features);
+		h->features = h->next_features;
+		h->next_features = NULL;
+		h->measured_mono_ns = 0;
+		h->measured_wall_ns = 0;
+		km_host_features_unref(h->published);
+		h->published = NULL;
+	}
+	km_schema_unref(a->schema);
+	a->schema = next;
+}
+
+static uint32_t outside_cpus(const struct agent_host *h)
+{
+	uint32_t outside = 0;
+
+	for (uint32_t cpu = 0; cpu < h->cpu_count; cpu++) {
+		bool inside = false;
+
+		for (size_t i = 0; i < h->node_count && !inside; i++) {
+			inside = km_cpuset_has(&h->cpus[i], cpu);
+		}
+		outside += !inside;
+	}
+	return outside;
+}
+
+/* A new immutable picture of the host; rows are computed only when a bin closed. */
+static struct km_host_features *snapshot(const struct km_agent *a, const struct agent_host *h)
+{
+	const struct km_host_features *last = h->published;
+	uint64_t bins = km_features_version(h->features);
+	uint64_t version = bins == 0 ? 0 : h->version_base + bins;
+	struct km_host_features *p = km_host_features_create(a->schema, (uint32_t)h->node_count);
+
+	if (p == NULL) {
+		return NULL;
+	}
+	p->host = h->index;
+	p->version = version;
+	p->measured_mono_ns = h->measured_mono_ns;
+	p->measured_wall_ns = h->measured_wall_ns;
+	p->covered_s = km_features_covered_s(h->features);
+	p->tier = km_features_tier(h->features);
+	p->outside_cpus = outside_cpus(h);
+	if (last != NULL && last->version == version) {
+		memcpy(p->row, last->row, h->node_count * a->schema->count * sizeof(p->row[0]));
+		return p;
+	}
+	for (size_t i = 0; i < h->node_count; i++) {
+		(void)km_features_read(h->features, i, p->row + i * a->schema->count);
+	}
+	return p;
+}
+
+static void publish(struct km_agent *a)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < a->host_count; i++) {
+		struct agent_host *h = &a->host[i];
+		struct km_host_features *p;
+
+		if (!h->changed) {
+			continue;
+		}
+		p = snapshot(a, h);
+		if (p == NULL) {
+			continue; /* still changed: the next tick tries again */
+		}
+		h->changed = false;
+		km_host_features_unref(h->published);
+		h->published = p;
+		a->batch[count++] = p;
+	}
+	if (count > 0) {
+		a->publish(a->publish_ctx, a->batch, count);
+	}
+}
+
+static void update_metrics(struct km_agent *a, int64_t began_ns)
+{
+	unsigned up = 0;
+	unsigned ended = 0;
+	uint64_t implausible = 0;
+	uint64_t out_of_order = 0;
+
+	for (size_t i = 0; i < a->source_count; i++) {
+		const struct agent_source *src = &a->source[i];
+
+		up += src->source != NULL && !src->ended_said;
+		ended += src->source != NULL && src->ended_said;
+	}
+	km_gauge_set(a->sources_up, up);
+	km_gauge_set(a->sources_ended, ended);
+	km_gauge_set(a->sources_absent, (double)a->source_count - up - ended);
+	for (size_t i = 0; i < a->host_count; i++) {
+		struct km_features_stats stats;
+
+		km_features_stats(a->host[i].features, &stats);
+		implausible += stats.implausible;
+		out_of_order += stats.out_of_order;
+	}
+	/* a change of schema starts these anew, a counter goes on */
+	if (implausible > a->implausible_seen) {
+		km_counter_add(a->implausible_total, implausible - a->implausible_seen);
+	}
+	if (out_of_order > a->out_of_order_seen) {
+		km_counter_add(a->out_of_order_total, out_of_order - a->out_of_order_seen);
+	}
+	a->implausible_seen = implausible;
+	a->out_of_order_seen = out_of_order;
+	km_histogram_observe(a->tick_seconds,
+	                     (double)(km_clock_mono_ns(a->clock) - began_ns) * 1e-9);
+}
+
+void km_agent_tick(struct km_agent *a)
+{
+	int64_t now_ns = km_clock_mono_ns(a->clock);
+	int64_t wall_ns = km_clock_wall_ns(a->clock);
+
+	change_schema(a);
+	for (size_t i = 0; i < a->source_count; i++) {
+		a->source[i].host->tick_mono_ns = now_ns;
+		a->source[i].host->tick_wall_ns = wall_ns;
+		read_source(a, &a->source[i], now_ns);
+	}
+	publish(a);
+	update_metrics(a, now_ns);
+}
+
+/* Waits until `until` or the wish to stop. returns false when it is time to stop. */
+static bool wait_until(struct km_agent *a, int64_t until_ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(until_ns / KM_NS_PER_S),
+		               .tv_nsec = (long)(until_ns % KM_NS_PER_S) };
+	bool go_on;
+
+	pthread_mutex_lock(&a->lock);
+	while (!a->stop && pthread_cond_timedwait(&a->wake, &a->lock, &ts) != ETIMEDOUT) {
+	}
+	go_on = !a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return go_on;
+}
+
+void *agent_sampler(void *agent)
+{
+	struct km_agent *a = agent;
+	int64_t interval_ns = a->settings->collect.interval_ns;
+	/* waiting is on the system's clock whatever clock the samples are stamped with */
+	int64_t next_ns = km_clock_mono_ns(km_clock_system());
+
+	(void)pthread_setname_np(pthread_self(), "km-sampler");
+	do {
+		int64_t now_ns;
+
+		km_agent_tick(a);
+		now_ns = km_clock_mono_ns(km_clock_system());
+		next_ns += interval_ns;
+		if (next_ns <= now_ns) {
+			/* late: skip what was missed rather than run after it */
+			int64_t missed = (now_ns - next_ns) / interval_ns + 1;
+
+			km_counter_add(a->deadline_misses_total, (uint64_t)missed);
+			next_ns += missed * interval_ns;
+		}
+	} while (wait_until(a, next_ns));
+	return NULL;
+}
