@@ -105,7 +105,9 @@ int km_client_read_filter(struct km_client_table *t, const char *body, size_t le
 	}
 	cJSON_ArrayForEach(entry, names)
 	{
-		row = cJSON_IsString(entry) ? row_of(t, entry->valuestring) : NULL;
+		if (!cJSON_IsString(entry))
+			continue;
+		row = row_of(t, entry->valuestring);
 		if (!row) {
 			rc = no_memory(err);
 			goto out;
@@ -117,6 +119,8 @@ int km_client_read_filter(struct km_client_table *t, const char *body, size_t le
 		{
 			const char *why = cJSON_GetStringValue(entry);
 
+			if (!entry->string)
+				continue; /* an array where a map belongs */
 			row = row_of(t, entry->string);
 			if (!row) {
 				rc = no_memory(err);

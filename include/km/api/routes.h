@@ -14,18 +14,38 @@
 #include "km/metrics/metrics.h"
 #include "km/net/server.h"
 
+#define KM_API_ROUTES_MAX 16
+#define KM_API_CODES      7
+
+/* The routes' metrics; a zeroed struct counts nothing. km_api_register_metrics fills it. */
+struct km_api_stats {
+	struct {
+		struct km_counter *code[KM_API_CODES]; /* answers by status */
+		struct km_histogram *duration_s;       /* in the handler, without the network */
+	} route[KM_API_ROUTES_MAX];
+	struct km_histogram *names;               /* of a request to /filter or /prioritize */
+	struct km_counter *judged[KM_REASON_N];   /* nodes, by reason of the verdict */
+	struct km_counter *rejected[KM_REASON_N]; /* nodes filtered out, by reason */
+	struct km_counter *neutral[KM_REASON_N];  /* answers without any prediction */
+	struct km_counter *neutral_no_memory;     /* answers neutral for want of memory */
+	struct km_counter *nodes_form;            /* requests with whole Node objects */
+	struct km_counter *bad_annotations;
+	struct km_counter *decode_errors;
+};
+
 /* What the routes work on; all borrowed, all outliving the servers (but see `agent`). */
 struct km_api {
-	unsigned roles;                  /* enum km_role: routes of other roles answer 404 */
-	_Atomic uint32_t json_depth;     /* a reload may change it */
-	struct km_decide *decide;        /* NULL without the extender role */
-	struct km_cluster *cluster;      /* NULL without any node */
-	pthread_mutex_t agent_lock;      /* held for the microseconds of copying its status */
-	struct km_agent *agent;          /* NULL without the agent role; through km_api_agent_* */
+	unsigned roles;              /* enum km_role: routes of other roles answer 404 */
+	_Atomic uint32_t json_depth; /* a reload may change it */
+	struct km_decide *decide;    /* NULL without the extender role */
+	struct km_cluster *cluster;  /* NULL without any node */
+	pthread_mutex_t agent_lock;  /* held for the microseconds of copying its status */
+	struct km_agent *agent;      /* NULL without the agent role; through km_api_agent_* */
 	struct km_metrics *metrics;
 	const struct km_clock *clock;
 	const char *version;
-	_Atomic int ready;               /* 0 while starting or stopping: /readyz says so */
+	_Atomic int ready; /* 0 while starting or stopping: /readyz says so */
+	struct km_api_stats stats;
 };
 
 /* Handlers for the two listeners; ctx is a struct km_api. `observe` serves its own short list. */
@@ -35,9 +55,9 @@ void km_api_handle_observe(void *ctx, const struct km_http_request *req,
 void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply);
 
 /*
- * The agent may be exchanged by a reload: a route reads it between _begin (NULL: no agent) and _end,
- * does not block in between and keeps no pointer to it. _set returns when no route uses the old one.
- * _init before anything else. Any thread.
+ * The agent may be exchanged by a reload: a route reads it between _begin (NULL: no agent) and
+ * _end, does not block in between and keeps no pointer to it. _set returns when no route uses the
+ * old one. _init before anything else. Any thread.
  */
 void km_api_agent_init(struct km_api *api);
 void km_api_agent_fini(struct km_api *api);
@@ -45,7 +65,10 @@ struct km_agent *km_api_agent_begin(struct km_api *api);
 void km_api_agent_end(struct km_api *api);
 void km_api_agent_set(struct km_api *api, struct km_agent *agent);
 
-/* Registers the metrics of the routes. Once, at start-up. returns 0 or -ENOMEM. */
-int km_api_register_metrics(struct km_api *api);
+/*
+ * Registers the metrics of the routes, and a collector for the per-node gauges (the first 1,000
+ * nodes). Once, at start-up, before serving; api->metrics may be NULL. returns 0 or -ENOMEM.
+ */
+int km_api_register_metrics(struct km_api *api) KM_MUST_CHECK;
 
 #endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of routes and the way through it. Paths may end in one slash; query strings and content
+ * types are nobody's business here. Runs on the HTTP pool's threads, several at once.
+ */
+#include "km/api/routes.h"
+
+#include <string.h>
+
+#include "km/wire/json.h"
+
+#include "api_internal.h"
+
+#define EXTENDER KM_ROLE_EXTENDER
+#define AGENT    KM_ROLE_AGENT
+
+const struct km_api_route km_api_routes[] = {
+	{ "/filter", KM_API_POST, EXTENDER, false, km_api_filter,
+	  "scheduler extender v1: ExtenderArgs in, ExtenderFilterResult out" },
+	{ "/prioritize", KM_API_POST, EXTENDER, false, km_api_prioritize,
+	  "scheduler extender v1: ExtenderArgs in, HostPriorityList out" },
+	{ "/v1/predict", KM_API_POST, EXTENDER, false, km_api_predict,
+	  "predicted slowdown of a described pod on each node" },
+	{ "/v1/explain", KM_API_POST, EXTENDER, false, km_api_explain,
+	  "ExtenderArgs in; for each node its prediction, score, verdict and main reasons out" },
+	{ "/v1/nodes", KM_API_GET, EXTENDER, false, km_api_nodes,
+	  "all nodes: data, features, prediction for the default workload" },
+	{ "/v1/features", KM_API_GET, AGENT, true, km_api_features,
+	  "features of this host's nodes (?node=NAME; ETag)" },
+	{ "/v1/model", KM_API_GET, EXTENDER, false, km_api_model, "the model that is loaded" },
+	{ "/metrics", KM_API_GET, 0, true, km_api_metrics, "Prometheus text" },
+	{ "/healthz", KM_API_GET, 0, true, km_api_healthz, "alive" },
+	{ "/readyz", KM_API_GET, 0, true, km_api_readyz, "ready to answer" },
+	{ "/", KM_API_GET, 0, false, km_api_index, "this list" },
+	{ .path = NULL },
+};
+
+#define ROUTE_COUNT (KM_ARRAY_LEN(km_api_routes) - 1)
+_Static_assert(ROUTE_COUNT < KM_API_ROUTES_MAX, "the last slot counts what is no route");
+
+static bool path_is(const char *path, size_t len, const char *route)
+{
+	return strlen(route) == len && memcmp(path, route, len) == 0;
+}
+
+/* returns the route's position, or -1. */
+static int find(const struct km_api *api, const char *path, bool observe)
+{
+	size_t len = strlen(path);
+
+	if (len > 1 && path[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+		const struct km_api_route *r = &km_api_routes[i];
+
+		if (path_is(path, len, r->path) && (!observe || r->observe) &&
+		    (r->roles == 0 || (r->roles & api->roles)))
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool allowed(const struct km_api_route *r, enum km_http_method method)
+{
+	switch (method) {
+	case KM_HTTP_GET:
+	case KM_HTTP_HEAD:
+		return r->methods & KM_API_GET;
+	case KM_HTTP_POST:
+		return r->methods & KM_API_POST;
+	default:
+		return false;
+	}
+}
+
+void km_api_error(struct km_http_reply *reply, int status, const char *code, const char *message)
+{
+	reply->status = status;
+	reply->content_type = "application/json";
+	km_buf_clear(&reply->body);
+	km_json_error(&reply->body, code, message);
+}
+
+void km_api_finish(struct km_http_reply *reply)
+{
+	if (!km_buf_ok(&reply->body))
+		km_api_error(reply, 503, "outOfMemory", "out of memory writing the answer");
+}
+
+static void dispatch(struct km_api *api, const struct km_http_request *req,
+                     struct km_http_reply *reply, bool observe)
+{
+	int64_t start_ns = km_clock_mono_ns(api->clock);
+	int at = find(api, req->path, observe);
+	const struct km_api_route *r = at >= 0 ? &km_api_routes[at] : NULL;
+	size_t slot = at >= 0 ? (size_t)at : KM_API_ROUTES_MAX - 1;
+
+	if (!r) {
+		km_api_error(reply, 404, "notFound", "no such route; GET / lists them");
+	} else if (!allowed(r, req->method)) {
+		reply->allow = r->methods & KM_API_POST ? "POST" : "GET, HEAD";
+		km_api_error(reply, 405, "methodNotAllowed",
+		             r->methods & KM_API_POST ? "this route takes POST only"
+		                                      : "this route takes GET and HEAD only");
+	} else {
+		r->handle(api, req, reply);
+		km_api_finish(reply);
+		km_histogram_observe(api->stats.route[slot].duration_s,
+		                     (double)(km_clock_mono_ns(api->clock) - start_ns) * 1e-9);
+	}
+	km_counter_add(api->stats.route[slot].code[km_api_code_slot(reply->status)], 1);
+}
+
+void km_api_handle(void *ctx, const struct km_http_request *req, struct km_http_reply *reply)
+{
+	dispatch(ctx, req, reply, false);
+}
+
+void km_api_handle_observe(void *ctx, const struct km_http_request *req,
+                           struct km_http_reply *reply)
+{
+	dispatch(ctx, req, reply, true);
+}
+
+void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply)
+{
+	struct km_api *api = ctx;
+
+	km_api_error(reply, status, status == 413 ? "bodyTooLarge" : "unavailable", message);
+	km_counter_add(api->stats.route[KM_API_ROUTES_MAX - 1].code[km_api_code_slot(status)], 1);
+}
