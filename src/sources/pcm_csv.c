@@ -289,8 +289,7 @@ static bool is_partial(struct km_pcm_csv *p, struct km_err *err)
 	}
 	if (partial) {
 		km_err_set(err, EBADMSG,
-		           "partial row: C-states account for %.1f %% of it, of the rows before "
-		           "for %.1f %% or more",
+		           "partial row: C-states make up %.1f %% of it, %.1f %% or more before",
 		           100 * ratio, 100 * least);
 	}
 	return partial;
