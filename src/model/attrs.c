@@ -246,11 +246,13 @@ static int read_ranges(const struct km_attrs *a, struct km_model *m, struct km_e
 		bool good = read_row(line, 2, pair) && !isinf(pair[0]) && !isinf(pair[1]) &&
 		            isnan(pair[0]) == isnan(pair[1]) && !(pair[0] > pair[1]);
 
-		if (!good)
-			return km_err_set(
-				err, EBADMSG, "attribute %s: \"%.*s\" for %s, want \"low high\"",
-				attrs[KM_ATTR_RANGES].name, (int)(line.len < 40 ? line.len : 40),
-				line.text, m->schema->feature[i].name);
+		if (!good) {
+			line.len = line.len < 40 ? line.len : 40;
+			return km_err_set(err, EBADMSG,
+			                  "attribute %s: \"%.*s\" for %s, want \"low high\"",
+			                  attrs[KM_ATTR_RANGES].name, (int)line.len, line.text,
+			                  m->schema->feature[i].name);
+		}
 		low[i] = pair[0];
 		high[i] = pair[1];
 	}

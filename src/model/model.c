@@ -144,11 +144,13 @@ static int open_named(const void *bytes, size_t len, const char *path, struct km
 	if (!m)
 		return km_err_set(err, ENOMEM, "model: out of memory");
 	rc = load(m, bytes, len, path, err);
-	if (rc == 0)
-		*out = m;
-	else
+	if (rc != 0) {
+		km_ubj_clean(err);
 		km_model_unref(m);
-	return rc;
+		return rc;
+	}
+	*out = m;
+	return 0;
 }
 
 int km_model_open_bytes(const void *bytes, size_t len, struct km_model **out, struct km_err *err)

@@ -10,9 +10,6 @@
 
 #include "model_internal.h"
 
-/* Margins of so many rows are held on the stack. */
-#define CHUNK_ROWS 256
-
 /*
  * How far a feature outside its training range widens the interval: a rule, not a calibrated
  * figure. Each one makes the half-width in ln slowdown a tenth larger, up to twice.
@@ -106,10 +103,10 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
                      struct km_prediction *out, struct km_err *err)
 {
 	size_t columns = m->schema->count;
-	float margin[CHUNK_ROWS] = { 0 };
+	float margin[KM_XGB_ROWS] = { 0 };
 
 	for (size_t done = 0; done < row_count;) {
-		size_t count = row_count - done < CHUNK_ROWS ? row_count - done : CHUNK_ROWS;
+		size_t count = row_count - done < KM_XGB_ROWS ? row_count - done : KM_XGB_ROWS;
 		int rc = km_model_margins(m, rows + done * columns, count, margin, err);
 
 		if (rc != 0)

@@ -27,6 +27,14 @@ int km_ubj_bad(const struct km_ubj *u, const char *fmt, ...)
 	return km_err_set(u->err, EBADMSG, "byte %zu: %s", (size_t)(u->at - u->start), text);
 }
 
+void km_ubj_clean(struct km_err *err)
+{
+	for (char *at = err ? err->text : NULL; at && *at != '\0'; at++) {
+		if (*at < 0x20 || *at > 0x7e)
+			*at = '?';
+	}
+}
+
 static const uint8_t *take(struct km_ubj *u, size_t len)
 {
 	const uint8_t *bytes = u->at;

@@ -40,6 +40,9 @@ void km_ubj_init(struct km_ubj *u, const uint8_t *bytes, size_t len, struct km_e
 /* Sets the error "byte N: ..." and returns -EBADMSG. */
 int km_ubj_bad(const struct km_ubj *u, const char *fmt, ...) KM_PRINTF(2, 3);
 
+/* Error texts quote the file: what is not printable ASCII becomes '?', so they stay one line. */
+void km_ubj_clean(struct km_err *err);
+
 int km_ubj_object_begin(struct km_ubj *u, const char *what) KM_MUST_CHECK;
 
 /* returns 1 and the next key, 0 when the object ends here, or -EBADMSG. */

@@ -382,6 +382,8 @@ int km_model_validate(const uint8_t *bytes, size_t len, struct km_model_shape *s
 	rc = km_walk_object(&u, "model", fields, KM_ARRAY_LEN(fields), &w);
 	if (rc == 0)
 		rc = check_whole(&u, &w);
+	if (rc != 0)
+		km_ubj_clean(err);
 	*shape = (struct km_model_shape){
 		.tree_count = (uint32_t)w.tree_count,
 		.feature_count = (uint32_t)w.num_feature,

@@ -14,7 +14,7 @@
 
 /*
  * Rows in one call. libxgboost keeps a call's results in memory of the calling thread until that
- * very thread frees the booster, so what a call may leave behind is kept small.
+ * very thread frees the booster, so what a call may leave behind is kept small. Also fits a stack.
  */
 #define KM_XGB_ROWS 1024
 

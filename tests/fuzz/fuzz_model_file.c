@@ -4,6 +4,7 @@
  * vectors checked. What opens must also predict and explain; what the validator takes without our
  * attributes must at least not have upset it.
  */
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static void use(struct km_model *m)
 	size_t columns = km_model_schema(m)->count;
 	struct km_prediction out[ROWS];
 	struct km_model_info info;
+	struct km_err err = { .code = 0 };
 
 	for (size_t j = 0; j < columns; j++) {
 		rows[j] = NAN;
@@ -39,7 +41,9 @@ static void use(struct km_model *m)
 		if (out[i].low > out[i].slowdown || out[i].high < out[i].slowdown)
 			abort();
 	}
-	if (km_model_contributions(m, rows + 2 * columns, contribution, NULL) != 0)
+	/* libxgboost refuses to divide by hessians that do not add up; that is all it may do. */
+	if (km_model_contributions(m, rows + 2 * columns, contribution, &err) != 0 &&
+	    (err.code != EIO || strchr(err.text, '\n')))
 		abort();
 }
 

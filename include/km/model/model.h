@@ -75,6 +75,7 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 /*
  * SHAP contributions of one row to ln(slowdown): out [schema->count + 1], the last one is the bias;
  * their sum is ln of the prediction. About a millisecond a row: on demand only. Any thread.
+ * returns 0, or -EIO with XGBoost's own message.
  */
 int km_model_contributions(struct km_model *m, const float *row, float *out,
                            struct km_err *err) KM_MUST_CHECK;
