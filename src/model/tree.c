@@ -33,6 +33,7 @@ enum column {
 
 struct tree {
 	struct km_ubj_array column[COLUMN_N];
+	int64_t id;
 	int64_t node_count;
 	int64_t deleted_count;
 	int64_t feature_count;
@@ -89,6 +90,11 @@ static int read_empty(struct km_ubj *u, const char *name, void *ctx)
 	if (rc == 0 && count != 0)
 		return km_ubj_bad(u, "%s: %zu entries, want no categorical split", name, count);
 	return rc;
+}
+
+static int read_id(struct km_ubj *u, const char *name, void *ctx)
+{
+	return km_ubj_int(u, name, &((struct tree *)ctx)->id);
 }
 
 static int read_num_nodes(struct km_ubj *u, const char *name, void *ctx)
@@ -266,6 +272,9 @@ static int check_tree(const struct km_ubj *u, const struct tree *t, size_t index
 	uint8_t *seen;
 	int rc = 0;
 
+	/* Where libxgboost puts the tree: one id twice leaves another place a null pointer. */
+	if (t->id != (int64_t)index)
+		return km_ubj_bad(u, "tree %zu: id is %lld", index, (long long)t->id);
 	for (size_t i = 0; i < COLUMN_N; i++) {
 		if (t->column[i].count != count)
 			return km_ubj_bad(u, "tree %zu: %s has %zu entries, num_nodes is %zu",
@@ -299,6 +308,7 @@ static int check_tree(const struct km_ubj *u, const struct tree *t, size_t index
 int km_tree_read(struct km_ubj *u, size_t index, struct km_tree_check *c)
 {
 	static const struct km_field fields[] = {
+		{ "id", read_id, false },
 		{ "left_children", read_column, false },
 		{ "right_children", read_column, false },
 		{ "parents", read_column, false },

@@ -23,9 +23,9 @@ struct km_tree_check {
 void km_tree_check_fini(struct km_tree_check *c);
 
 /*
- * Reads the tree at the cursor and checks it: arrays of num_nodes, children in range, every node
- * reached exactly once from the root (or marked deleted), split indices < num_feature, no
- * categorical split, numbers finite. returns 0, -EBADMSG, -EFBIG, -ENOMEM.
+ * Reads the tree at the cursor and checks it: its id is its index, arrays of num_nodes, children in
+ * range, every node reached exactly once from the root (or marked deleted), split indices <
+ * num_feature, no categorical split, numbers finite. returns 0, -EBADMSG, -EFBIG, -ENOMEM.
  */
 int km_tree_read(struct km_ubj *u, size_t index, struct km_tree_check *c) KM_MUST_CHECK;
 

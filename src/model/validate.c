@@ -128,8 +128,11 @@ static int read_indptr(struct km_ubj *u, const char *name, void *ctx)
 {
 	struct walk *w = ctx;
 	size_t count = 0;
+	int rc = each_int(u, name, check_indptr, w, &count);
 
-	return each_int(u, name, check_indptr, w, &count);
+	if (rc == 0 && count == 0)
+		return km_ubj_bad(u, "%s: empty, want it to rise from 0", name);
+	return rc;
 }
 
 static int read_num_trees(struct km_ubj *u, const char *name, void *ctx)

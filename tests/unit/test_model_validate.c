@@ -230,6 +230,23 @@ static void a_tree_of_another_output_is_refused(void **state)
 	free(b.data);
 }
 
+/* libxgboost puts a tree where its id says; a place left empty is a null pointer. */
+static void a_tree_under_the_id_of_another_is_refused(void **state)
+{
+	struct bytes b = original();
+	struct km_err err = { .code = 0 };
+	struct km_model *m = NULL;
+	/* the key's length, its name, the marker */
+	uint8_t *at = b.data + after(&b, "\x02idi", 3);
+
+	(void)state;
+	assert_int_equal(*at, 3);
+	*at = 2;
+	assert_int_equal(open_exact(b.data, b.len, &m, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "tree 3: id is 2"));
+	free(b.data);
+}
+
 static void a_length_beyond_the_file_is_refused(void **state)
 {
 	static const char *const names[] = { "left_children", "split_type", "categories", "trees",
@@ -349,6 +366,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_parameter_is_refused),
 		cmocka_unit_test(all_trees_must_agree_on_the_features),
 		cmocka_unit_test(a_tree_of_another_output_is_refused),
+		cmocka_unit_test(a_tree_under_the_id_of_another_is_refused),
 		cmocka_unit_test(a_length_beyond_the_file_is_refused),
 		cmocka_unit_test(a_truncated_model_is_refused),
 		cmocka_unit_test(bytes_behind_the_model_are_refused),
