@@ -169,7 +169,8 @@ static int on_close(struct tree_builder *b)
 {
 	const struct tree_frame *f = &b->frame[--b->depth];
 
-	return f->map ? refuse_doubled_keys(b, f->node) : 0;
+	/* The node is there: libyaml closes only what it has opened. */
+	return f->map && f->node != NULL ? refuse_doubled_keys(b, f->node) : 0;
 }
 
 static int on_event(struct tree_builder *b, const yaml_event_t *ev)
