@@ -39,8 +39,8 @@ fail() {
 
 # trace NAME INTERFERENCE SEED
 trace() {
-	"$out/tests/gen_trace" --cpus 8 --seconds 300 --interval 1 --seed "$3" \
-		--interference "$2" --victim-cpus 0-3 --noisy-cpus 4-7 -o "$tmp/$1.csv"
+	"$out/tests/gen_trace" --cpus 8 --seconds 300 --interval 1 --seed "$3" --rps 1000 \
+		--interference "$2" --victim-cpus 0-2 -o "$tmp/$1.csv"
 }
 
 case $mode in
@@ -53,12 +53,12 @@ stay) listen=127.0.0.1:9191 ;;
 esac
 
 echo 'Three nodes, each with a synthetic counter trace:'
-echo '  node-quiet: idle neighbours'
-echo '  node-busy:  neighbours that compute'
-echo '  node-noisy: neighbours that sweep the shared cache and memory'
+echo '  node-quiet: no interference'
+echo '  node-busy:  some, of computing neighbours'
+echo '  node-noisy: a lot, of neighbours that sweep through memory'
 trace node-quiet none 1
-trace node-busy cpu 2
-trace node-noisy membw 3
+trace node-busy cpu:2 2
+trace node-noisy membw:4 3
 sed "s|@TRACES@|$tmp|" deploy/demo/kubemarla.yaml >"$tmp/kubemarla.yaml"
 
 # Its own session: Ctrl-C comes here only, and `finish` stops it once. The ready line comes through

@@ -25,6 +25,7 @@
 
 #include "km/base/err.h"
 #include "km/base/file.h"
+#include "km/base/num.h"
 
 #define REQUEST_HEAD_MAX 512
 
@@ -41,6 +42,22 @@ static int left_ms(int64_t deadline_ms)
 	int64_t left = deadline_ms - now_ms();
 
 	return left > 0 ? (int)left : 0;
+}
+
+/* The number in "<before>NUMBER<after>..." at the start of text. */
+static bool number_between(const char *text, const char *before, char after, int *out)
+{
+	size_t skip = strlen(before);
+	const char *end;
+	int64_t value;
+
+	if (strncmp(text, before, skip) != 0)
+		return false;
+	end = strchr(text + skip, after);
+	if (end == NULL || km_num_int(text + skip, (size_t)(end - text) - skip, &value) != 0)
+		return false;
+	*out = (int)value;
+	return true;
 }
 
 void daemon_init(struct daemon *d)
@@ -152,7 +169,8 @@ static bool read_ready(struct daemon *d)
 			break;
 	}
 	line[len] = '\0';
-	return sscanf(line, "kubemarlad ready on 127.0.0.1:%d\n", &d->port) == 1;
+	return len > 0 && line[len - 1] == '\n' &&
+	       number_between(line, "kubemarlad ready on 127.0.0.1:", '\n', &d->port);
 }
 
 bool daemon_start(struct daemon *d)
@@ -283,7 +301,7 @@ void daemon_request(const struct daemon *d, const char *method, const char *path
 	close(fd);
 	out->head[len] = '\0';
 	out->body = strstr(out->head, "\r\n\r\n");
-	if (out->body == NULL || sscanf(out->head, "HTTP/1.1 %d ", &out->status) != 1)
+	if (out->body == NULL || !number_between(out->head, "HTTP/1.1 ", ' ', &out->status))
 		return;
 	out->body += 4;
 	out->body_len = len - (size_t)(out->body - out->head);
