@@ -46,7 +46,8 @@ struct km_pcm_csv {
 	uint32_t noise_lines;
 	double *cpu; /* [header.cpu_count][KM_COUNT_CPU_N] */
 
-	bool have_time;     /* prev_ns is a row's time */
+	bool have_time;     /* the next row covers the time since prev_ns */
+	bool have_floor;    /* prev_ns is a row's time, which the next may not go below */
 	bool lost_row;      /* a row without readable time lies between */
 	int64_t prev_ns;    /* as printed */
 	int64_t shift_ns;   /* printed + shift = emitted: grows when the clock steps back */
@@ -98,6 +99,7 @@ void km_pcm_csv_free(struct km_pcm_csv *p)
 void km_pcm_csv_restart(struct km_pcm_csv *p)
 {
 	p->have_time = false;
+	p->have_floor = false;
 	p->lost_row = false;
 	p->shift_ns = 0;
 }
@@ -374,19 +376,26 @@ static enum km_pcm_row advance(struct km_pcm_csv *p, int64_t now_ns, uint64_t ha
 		km_err_set(err, EBADMSG, "two different rows of one time");
 		return KM_PCM_ROW_BAD;
 	}
+	if (p->have_floor && distance_ns < 0) {
+		p->shift_ns -= distance_ns;
+		if (p->shift_ns > SHIFT_NS_MAX) {
+			p->shift_ns = SHIFT_NS_MAX; /* out of range from here on */
+		}
+	}
 	p->prev_ns = now_ns;
 	p->prev_hash = hash;
 	p->have_time = true;
+	p->have_floor = true;
 	if (first) {
 		p->lost_row = false;
 		return KM_PCM_ROW_NONE;
 	}
+	if (now_ns + p->shift_ns >= SHIFT_NS_MAX) {
+		km_err_set(err, ERANGE, "time out of range: the clock went back too often");
+		return KM_PCM_ROW_BAD;
+	}
 	if (distance_ns < 0) {
 		/* the end of summer time, or a clock set right: what the row covers is unknown */
-		p->shift_ns -= distance_ns;
-		if (p->shift_ns > SHIFT_NS_MAX) {
-			p->shift_ns = SHIFT_NS_MAX;
-		}
 		p->lost_row = false;
 		km_err_set(err, EBADMSG, "clock went back by %.3f s", (double)-distance_ns * 1e-9);
 		return KM_PCM_ROW_BAD;
