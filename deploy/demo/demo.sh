@@ -15,6 +15,7 @@ mode=${2:?usage: demo.sh OUT once|stay}
 request=deploy/examples/prioritize.json
 wait_s=30 # for readiness, and again for the first features
 pid=''
+failed=0 # 1 = show the daemon's log
 tmp=$(mktemp -d)
 
 finish() {
@@ -24,7 +25,7 @@ finish() {
 		wait "$pid" || true
 		echo 'The daemon has stopped.'
 	fi
-	[ "$status" -eq 0 ] || [ ! -s "$tmp/log" ] || sed 's/^/  /' "$tmp/log" >&2
+	[ "$failed" -eq 0 ] || sed 's/^/  /' "$tmp/log" >&2
 	rm -rf "$tmp"
 	exit "$status"
 }
@@ -34,6 +35,7 @@ trap 'exit 143' TERM
 
 fail() {
 	echo "demo: $*; the daemon's log:" >&2
+	failed=1
 	exit 1
 }
 
@@ -74,9 +76,14 @@ esac
 curl -sS -f -o "$tmp/body" --retry "$wait_s" --retry-delay 1 --retry-max-time "$wait_s" "$url/readyz" ||
 	fail '/readyz is not ready'
 
-# The first features come when a bin of 5 s of trace is full; the window then fills up to 60 s.
+# The first features come when a bin of 5 s of trace is full; wait until the window of 60 s nearly is.
+windows_are_full() {
+	curl -sS -f -o "$tmp/features" "$url/v1/features" || return 1
+	grep -o '"coveredSeconds":[0-9]*' "$tmp/features" | cut -d: -f2 |
+		awk '$1 < 50 { short = 1 } END { exit short || NR != 3 }'
+}
 deadline=$(($(date +%s) + wait_s))
-until curl -sS -f -o "$tmp/nodes" "$url/v1/nodes" && ! grep -q '"ageSeconds":null' "$tmp/nodes"; do
+until windows_are_full; do
 	[ "$(date +%s)" -lt "$deadline" ] || fail 'no features'
 	sleep 0.2
 done
@@ -87,16 +94,16 @@ for verb in filter prioritize; do
 	printf '  POST /%-11s' "$verb"
 	curl -sS -f -H 'Content-Type: application/json' --data-binary "@$request" "$url/$verb" ||
 		fail "/$verb failed"
-	echo
 done
 echo
-"$out/kubemarla" ask -s "$url" -f "$request"
+"$out/kubemarla" ask -s "$url" -f "$request" || fail 'ask failed'
 echo
 echo 'Lower predicted slowdown, higher score: that is where the pod should go. Try yourself:'
 if [ "$mode" = stay ]; then
 	echo "  curl -s -H 'Content-Type: application/json' -d @$request $url/prioritize"
 	echo "  $out/kubemarla ask -s $url -f $request"
 	echo 'Ctrl-C stops the daemon.'
+	trap 'exit 0' INT
 	wait "$pid" || fail 'the daemon ended'
 	pid=''
 else
