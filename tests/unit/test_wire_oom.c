@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire without memory: the Nth allocation fails, for every N that is reached. The allocator is
+ * replaced in this program, which sanitizers do themselves: their flavours skip these tests.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "km/wire/answers.h"
+#include "km/wire/client_answers.h"
+#include "km/wire/extender.h"
+#include "km/wire/predict.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REPLACED 0
+#else
+#define REPLACED 1
+#endif
+
+static long allocations_left = -1; /* until one fails; negative = none fails */
+static bool has_failed;
+
+#if REPLACED
+/* glibc's own, under their other names. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static bool fails(void)
+{
+	if (allocations_left < 0)
+		return false;
+	if (allocations_left-- > 0)
+		return false;
+	allocations_left = 0; /* and every later one too */
+	has_failed = true;
+	errno = ENOMEM;
+	return true;
+}
+
+void *malloc(size_t size)
+{
+	return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __libc_realloc(old, size);
+}
+#endif
+
+/* Runs `step` with the first, second, ... allocation failing, until none of them does. */
+static void with_every_failure(int (*step)(void))
+{
+	int rc = -ENOMEM;
+	long n = 0;
+
+	if (!REPLACED)
+		skip();
+	do {
+		has_failed = false;
+		allocations_left = n++;
+		rc = step();
+		allocations_left = -1;
+		assert_int_equal(rc, has_failed ? -ENOMEM : 0);
+		assert_true(n < 10000);
+	} while (has_failed);
+	assert_true(n > 1);
+}
+
+/* 300 names, some escaped, so that every table and every decoding allocates. */
+static const char *extender_body(void)
+{
+	static char body[16384];
+	size_t at = 0;
+
+	if (body[0] == '\0') {
+		at += (size_t)snprintf(
+			body, sizeof(body),
+			"{\"Pod\":{\"metadata\":{\"name\":\"p\\u0041\"}},\"NodeNames\":[");
+		for (int i = 0; i < 300; i++)
+			at += (size_t)snprintf(body + at, sizeof(body) - at, "%s\"n\\u0041%d\"",
+			                       i ? "," : "", i);
+		(void)snprintf(body + at, sizeof(body) - at, "]}");
+	}
+	return body;
+}
+
+static int decode_and_answer(void)
+{
+	static const int32_t score[300];
+	struct km_extender_args args;
+	struct km_arena arena;
+	struct km_buf out;
+	int rc;
+
+	km_arena_init(&arena, 0);
+	km_buf_init(&out);
+	rc = km_extender_decode(extender_body(), strlen(extender_body()), 64, 1, &arena, &args,
+	                        NULL);
+	if (rc == 0) {
+		km_extender_write_filter(&out, &args, NULL, NULL, 0);
+		km_extender_write_priorities(&out, &args, score);
+		rc = km_buf_ok(&out) ? 0 : -ENOMEM;
+	}
+	km_buf_fini(&out);
+	km_arena_fini(&arena);
+	return rc;
+}
+
+static int decode_prediction(void)
+{
+	static const char body[] =
+		"{\"pod\":{\"class\":\"\\u0041\"},\"nodes\":[\"\\u0041\",\"b\"]}";
+	struct km_predict_args args;
+	struct km_arena arena;
+	int rc;
+
+	km_arena_init(&arena, 0);
+	rc = km_predict_decode(body, sizeof(body) - 1, 64, &arena, &args, NULL);
+	km_arena_fini(&arena);
+	return rc;
+}
+
+static int explain(void)
+{
+	const struct km_answer_contribution c = { "node.ipc.mean", 0.5, 0.3 };
+	const struct km_answer_verdict verdict = { true, 7, "Fits", "fits" };
+	const struct km_answer_node node = { .name = { "a", 1 } };
+	const struct km_workload w = { .rps = 1, .replicas = 1, .max_slowdown = 2 };
+	struct km_pod pod = { .name = { "p", 1 } };
+	struct km_buf out;
+	struct km_json j;
+	int rc;
+
+	km_buf_init(&out);
+	j = km_json_to(&out);
+	km_answer_explain_begin(&j, &pod, NULL, &w, 10, 1, false);
+	km_answer_explain_node(&j, &node, &verdict, &c, 1);
+	km_answer_end(&j);
+	rc = km_buf_ok(&out) ? 0 : -ENOMEM;
+	km_buf_fini(&out);
+	return rc;
+}
+
+/* cJSON does not tell lack of memory from bad text: both are "no such answer". */
+static int read_answer(void)
+{
+	static const char body[] = "{\"nodes\":[{\"name\":\"a\",\"tier\":\"core\"}]}";
+	struct km_client_table t;
+	int rc;
+
+	km_client_table_init(&t);
+	rc = km_client_read_nodes(&t, body, sizeof(body) - 1, NULL);
+	km_client_table_fini(&t);
+	return rc == -EBADMSG ? -ENOMEM : rc;
+}
+
+static void scheduler_requests(void **state)
+{
+	(void)state;
+	(void)extender_body();
+	with_every_failure(decode_and_answer);
+}
+
+static void predict_requests(void **state)
+{
+	(void)state;
+	with_every_failure(decode_prediction);
+}
+
+static void explanations(void **state)
+{
+	(void)state;
+	with_every_failure(explain);
+}
+
+static void answers_read_by_the_tool(void **state)
+{
+	(void)state;
+	with_every_failure(read_answer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(scheduler_requests),
+		cmocka_unit_test(predict_requests),
+		cmocka_unit_test(explanations),
+		cmocka_unit_test(answers_read_by_the_tool),
+	};
+
+	return cmocka_run_group_tests_name("wire without memory", tests, NULL, NULL);
+}
