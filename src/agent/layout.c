@@ -21,7 +21,7 @@ static const struct km_node_settings *find_node(const struct km_settings *s, con
 
 static int host_alloc(struct agent_host *h, size_t node_count, struct km_err *err)
 {
-	h->node = calloc(node_count + 1, sizeof(h->node[0]));
+	h->node = calloc(node_count + 1, sizeof(void *));
 	h->cpus = calloc(node_count + 1, sizeof(h->cpus[0]));
 	if (h->node == NULL || h->cpus == NULL) {
 		return km_err_set(err, ENOMEM, "agent: out of memory");
@@ -129,9 +129,10 @@ int agent_layout(struct km_agent *a, struct km_err *err)
 
 	a->host = calloc(sources + 1, sizeof(a->host[0]));
 	a->source = calloc(sources + 1, sizeof(a->source[0]));
-	a->batch = calloc(sources + 1, sizeof(a->batch[0]));
+	a->batch = calloc(sources + 1, sizeof(void *));
 	if (claimed == NULL || a->host == NULL || a->source == NULL || a->batch == NULL) {
 		ret = km_err_set(err, ENOMEM, "agent: out of memory");
+		goto out;
 	}
 	for (size_t i = 0; ret == 0 && i < sources; i++) {
 		if (strcmp(collect->source[i].kind, "replay") == 0) {
@@ -141,6 +142,7 @@ int agent_layout(struct km_agent *a, struct km_err *err)
 	if (ret == 0) {
 		ret = add_own_host(a, claimed, err);
 	}
+out:
 	free(claimed);
 	return ret;
 }

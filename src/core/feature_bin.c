@@ -34,7 +34,7 @@ static const bool carries_weight[KM_COUNT_CPU_N] = {
 int km_bin_init(struct km_bin *b, uint32_t cpu_count)
 {
 	memset(b, 0, sizeof(*b));
-	b->sum = calloc((size_t)cpu_count + 1, 2 * KM_COUNT_CPU_N * sizeof(double));
+	b->sum = calloc((size_t)cpu_count + 1, sizeof(double) * 2 * KM_COUNT_CPU_N);
 	if (b->sum == NULL) {
 		return -ENOMEM;
 	}

@@ -213,12 +213,15 @@ static enum km_tier metric_tier(enum km_metric m)
 
 static int add_class(struct km_schema *s, struct km_feature *f, struct km_err *err)
 {
+	const char *class_name = strchr(f->name, '.') + 1;
+
 	if (s->class_count == KM_CLASSES_MAX) {
 		return km_err_set(err, E2BIG, "feature \"%s\": more than %d in-flight classes",
 		                  f->name, KM_CLASSES_MAX);
 	}
 	f->class_index = s->class_count;
-	strcpy(s->classes[s->class_count++], strchr(f->name, '.') + 1);
+	/* km_feature_parse has seen to it that it fits */
+	memcpy(s->classes[s->class_count++], class_name, strlen(class_name) + 1);
 	return 0;
 }
 

@@ -270,6 +270,39 @@ static bool is_due(const struct replay *r, int64_t now_ns)
 	return trace_ns <= (double)(now_ns - r->open_ns) * r->speed;
 }
 
+static void deliver(struct replay *r, km_sample_fn *emit, void *ctx)
+{
+	r->pending = false;
+	r->last_end_ns = r->sample.end_ns;
+	r->last_duration_ns = r->sample.end_ns - r->sample.start_ns;
+	r->stats.rows++;
+	emit(ctx, &r->sample);
+}
+
+/*
+ * Makes the next sample pending, over the seam of a loop if need be.
+ * returns 1 when there is one, 0 when the budget is spent, -ENODATA when the file has no more now,
+ * another negative errno when it can never work.
+ */
+static int prepare(struct replay *r, int64_t now_ns, unsigned *budget, struct km_err *err)
+{
+	while (!r->pending) {
+		int got;
+
+		if (*budget == 0) {
+			return 0;
+		}
+		got = next_sample(r, now_ns, budget, err);
+		if (got < 0) {
+			return got;
+		}
+		if (got == 0 && *budget > 0 && !at_end(r, err)) {
+			return -ENODATA;
+		}
+	}
+	return 1;
+}
+
 int km_replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
                    struct km_err *err)
 {
@@ -280,33 +313,18 @@ int km_replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void
 		return KM_SOURCE_ENDED;
 	}
 	while (budget > 0) {
-		if (!r->pending) {
-			int got = next_sample(r, now_ns, &budget, err);
+		int got = prepare(r, now_ns, &budget, err);
 
-			if (got < 0) {
-				return got;
-			}
-			if (got == 0 && budget > 0) {
-				if (at_end(r, err)) {
-					continue;
-				}
-				if (r->over || is_quiet(r, now_ns)) {
-					return KM_SOURCE_ENDED;
-				}
-				return KM_SOURCE_LIVE;
-			}
-			if (got == 0) {
-				break;
-			}
+		if (got == -ENODATA) {
+			return r->over || is_quiet(r, now_ns) ? KM_SOURCE_ENDED : KM_SOURCE_LIVE;
 		}
-		if (!is_due(r, now_ns)) {
+		if (got < 0) {
+			return got;
+		}
+		if (got == 0 || !is_due(r, now_ns)) {
 			break;
 		}
-		r->pending = false;
-		r->last_end_ns = r->sample.end_ns;
-		r->last_duration_ns = r->sample.end_ns - r->sample.start_ns;
-		r->stats.rows++;
-		emit(ctx, &r->sample);
+		deliver(r, emit, ctx);
 		budget -= budget > 0;
 	}
 	return KM_SOURCE_LIVE;

@@ -17,17 +17,19 @@ struct km_host_features {
 	struct km_schema *schema; /* one reference held */
 	uint32_t host;            /* index of the host in its agent */
 	uint32_t node_count;
-	uint64_t version;         /* equal version (same host, same schema) = equal rows; 0 = no data */
+	uint64_t version; /* equal version (same host, same schema) = equal rows; 0 = no data */
 	int64_t measured_mono_ns; /* when the newest sample was read (monotonic); 0 = never */
 	int64_t measured_wall_ns;
-	double covered_s;         /* seconds of the window filled */
+	double covered_s; /* seconds of the window filled */
 	enum km_tier tier;
-	uint32_t outside_cpus;    /* CPUs of the host in no node */
-	double row[];             /* [node_count][schema->count] */
+	uint32_t outside_cpus; /* CPUs of the host in no node */
+	double row[];          /* [node_count][schema->count] */
 };
 
-/* Allocates with refs = 1, rows NaN, taking its own reference on schema. NULL when out of memory. */
-struct km_host_features *km_host_features_create(const struct km_schema *schema, uint32_t node_count);
+/* Allocates with refs = 1, rows NaN, taking its own reference on schema. NULL when out of memory.
+ */
+struct km_host_features *km_host_features_create(const struct km_schema *schema,
+                                                 uint32_t node_count);
 struct km_host_features *km_host_features_ref(struct km_host_features *h);
 void km_host_features_unref(struct km_host_features *h); /* NULL allowed */
 

@@ -18,7 +18,7 @@
 enum km_count {
 	KM_COUNT_INSTRUCTIONS, /* retired */
 	KM_COUNT_CYCLES,       /* unhalted core cycles */
-	KM_COUNT_IPC_NS,       /* ipc x weight, for sources that give IPC but no cycles (PCM's CSV) */
+	KM_COUNT_IPC_NS, /* ipc x weight, for sources that give IPC but no cycles (PCM's CSV) */
 	KM_COUNT_IPC_WEIGHT_NS, /* the weight: C0 time, or elapsed time where C0 is unknown */
 	KM_COUNT_L2_MISS,
 	KM_COUNT_L3_MISS,
@@ -96,8 +96,8 @@ enum km_tier {
 	KM_TIER_N,
 };
 
-const char *km_tier_name(enum km_tier t);  /* "uncore", "core", "os", "none" */
-int km_tier_parse(const char *name);       /* -1 when unknown */
+const char *km_tier_name(enum km_tier t); /* "uncore", "core", "os", "none" */
+int km_tier_parse(const char *name);      /* -1 when unknown */
 
 /* true when a host of tier `have` gives everything a model of tier `need` reads. */
 bool km_tier_suffices(enum km_tier have, enum km_tier need);

@@ -13,8 +13,8 @@
 #include "km/base/macros.h"
 
 struct km_ring {
-	double *value;   /* [cap], oldest at head */
-	double *sorted;  /* [cap], the sorted_count measured ones, ascending */
+	double *value;  /* [cap], oldest at head */
+	double *sorted; /* [cap], the sorted_count measured ones, ascending */
 	uint32_t cap;
 	uint32_t head;
 	uint32_t count;        /* values in the ring, NaN included */

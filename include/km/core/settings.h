@@ -82,7 +82,7 @@ struct km_settings {
 	struct km_node_settings *node; /* [node_count] */
 	size_t node_count;
 	struct km_collect_settings collect;
-	char *model_path;           /* "" = none: neutral answers */
+	char *model_path; /* "" = none: neutral answers */
 	enum { KM_FEATURES_PEERS, KM_FEATURES_PROMETHEUS, KM_FEATURES_LOCAL } features_from;
 	char *prometheus_url;
 	enum { KM_KUBERNETES_AUTO, KM_KUBERNETES_ON, KM_KUBERNETES_OFF } kubernetes;

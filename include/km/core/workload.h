@@ -9,7 +9,8 @@
 
 /* What to do about a node whose data is missing, too old, or of too low a tier. */
 enum km_on_stale {
-	KM_ON_STALE_NEUTRAL, /* passes; scores low among the fresh, never above a fresh and better one */
+	KM_ON_STALE_NEUTRAL, /* passes; scores low among the fresh, never above a fresh and better
+	                        one */
 	KM_ON_STALE_AVOID,   /* passes; scores 0 */
 	KM_ON_STALE_REJECT,  /* filtered out */
 	KM_ON_STALE_N,

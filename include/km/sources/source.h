@@ -25,10 +25,10 @@ enum km_source_state {
 };
 
 struct km_source_stats {
-	uint64_t rows;      /* delivered */
-	uint64_t bad_rows;  /* unreadable or partial: skipped */
-	uint64_t repeated;  /* exact repeats: skipped */
-	char last_bad[96];  /* what was wrong with the last bad row, "" = none */
+	uint64_t rows;     /* delivered */
+	uint64_t bad_rows; /* unreadable or partial: skipped */
+	uint64_t repeated; /* exact repeats: skipped */
+	char last_bad[96]; /* what was wrong with the last bad row, "" = none */
 };
 
 struct km_source_ops {
