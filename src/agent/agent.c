@@ -95,8 +95,7 @@ static int init_hosts(struct km_agent *a, struct km_err *err)
 
 int km_agent_create(const struct km_settings *settings, const struct km_schema *schema,
                     const struct km_clock *clock, struct km_metrics *metrics,
-                    km_agent_publish_fn *publish, void *publish_ctx, struct km_agent **out,
-                    struct km_err *err)
+                    struct km_agent_sink sink, struct km_agent **out, struct km_err *err)
 {
 	struct km_agent *a;
 	int ret;
@@ -118,8 +117,7 @@ int km_agent_create(const struct km_settings *settings, const struct km_schema *
 	a->settings = settings;
 	a->schema = km_schema_ref(schema);
 	a->clock = clock;
-	a->publish = publish;
-	a->publish_ctx = publish_ctx;
+	a->sink = sink;
 	ret = agent_layout(a, err);
 	if (ret == 0) {
 		ret = init_hosts(a, err);

@@ -45,8 +45,7 @@ struct km_agent {
 	const struct km_settings *settings;
 	const struct km_clock *clock;
 	struct km_schema *schema;
-	km_agent_publish_fn *publish;
-	void *publish_ctx;
+	struct km_agent_sink sink;
 	struct agent_host *host; /* [host_count] */
 	size_t host_count;
 	struct agent_source *source; /* [source_count] */

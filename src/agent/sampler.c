@@ -245,7 +245,7 @@ static void publish(struct km_agent *a)
 		a->batch[count++] = p;
 	}
 	if (count > 0) {
-		a->publish(a->publish_ctx, a->batch, count);
+		a->sink.publish(a->sink.ctx, a->batch, count);
 	}
 }
 

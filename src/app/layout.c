@@ -25,7 +25,8 @@ int app_agent_create(struct app *a, const struct km_settings *s, const struct km
 	*out = NULL;
 	if ((a->started->roles & KM_ROLE_AGENT) == 0) /* roles wait for a restart */
 		return 0;
-	return km_agent_create(s, schema, a->clock, a->metrics, publish, a, out, err);
+	return km_agent_create(s, schema, a->clock, a->metrics,
+	                       (struct km_agent_sink){ publish, a }, out, err);
 }
 
 /* The layout in the form that cluster reads: hosts [count] over one array of names. */

@@ -163,8 +163,8 @@ static void create(struct world *w)
 {
 	struct km_err err = { 0 };
 
-	if (km_agent_create(&w->settings, w->schema, &w->clock, w->metrics, on_publish, w,
-	                    &w->agent, &err) != 0) {
+	if (km_agent_create(&w->settings, w->schema, &w->clock, w->metrics,
+	                    (struct km_agent_sink){ on_publish, w }, &w->agent, &err) != 0) {
 		fail_msg("%s", err.text);
 	}
 }
@@ -250,8 +250,9 @@ static void a_layout_that_cannot_be_is_refused(void **state)
 		if (rows[i].second_replay) {
 			add_source(&w, "replay", "b.csv", rows[i].claim1, NULL);
 		}
-		assert_int_equal(km_agent_create(&w.settings, w.schema, &w.clock, NULL, on_publish,
-		                                 &w, &w.agent, &err),
+		assert_int_equal(km_agent_create(&w.settings, w.schema, &w.clock, NULL,
+		                                 (struct km_agent_sink){ on_publish, &w }, &w.agent,
+		                                 &err),
 		                 -EINVAL);
 		assert_null(w.agent);
 		if (strstr(err.text, rows[i].in_error) == NULL) {
@@ -481,7 +482,7 @@ static void the_thread_publishes_and_stops_when_told(void **state)
 	w.settings.collect.source[0].replay.speed = 1000;
 	w.settings.collect.interval_ns = KM_NS_PER_MS;
 	assert_int_equal(km_agent_create(&w.settings, w.schema, km_clock_system(), w.metrics,
-	                                 on_event, &e, &w.agent, &err),
+	                                 (struct km_agent_sink){ on_event, &e }, &w.agent, &err),
 	                 0);
 	assert_int_equal(km_agent_start(w.agent, &err), 0);
 	assert_int_equal(clock_gettime(CLOCK_REALTIME, &deadline), 0);

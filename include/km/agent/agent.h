@@ -26,6 +26,12 @@ struct km_agent;
 typedef void km_agent_publish_fn(void *ctx, struct km_host_features *const *hosts,
                                  size_t host_count);
 
+/* Where rows go. */
+struct km_agent_sink {
+	km_agent_publish_fn *publish;
+	void *ctx;
+};
+
 /* What one host of this agent is: fixed until the next km_agent_create. */
 struct km_agent_host {
 	uint32_t host;
@@ -50,7 +56,7 @@ struct km_agent_source_status {
  */
 int km_agent_create(const struct km_settings *settings, const struct km_schema *schema,
                     const struct km_clock *clock, struct km_metrics *metrics,
-                    km_agent_publish_fn *publish, void *publish_ctx, struct km_agent **out,
+                    struct km_agent_sink sink, struct km_agent **out,
                     struct km_err *err) KM_MUST_CHECK;
 
 /* Starts the thread "km-sampler". returns 0 or a negative errno. */
