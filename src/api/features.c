@@ -65,33 +65,38 @@ static void put_etag(const struct km_cluster_snapshot *s, const struct chosen *c
 	(void)snprintf(reply->etag, sizeof(reply->etag), "\"%016" PRIx64 "\"", hash);
 }
 
+static void put_node(struct km_api *api, const struct km_cluster_node *node, struct km_json *j)
+{
+	const struct km_host_features *f = node->features;
+	struct km_answer_measured measured = {
+		.name = { node->name, node->name_len },
+		.tier = KM_TIER_NONE,
+		.age_s = km_api_age_s(api, f),
+	};
+
+	if (!f) {
+		km_answer_features_node(j, &measured, NULL, NULL);
+		return;
+	}
+	measured.host = f->host;
+	measured.sequence = f->version;
+	measured.tier = f->tier;
+	measured.covered_s = f->covered_s;
+	measured.outside_cpus = f->outside_cpus;
+	km_answer_features_node(j, &measured, f->schema, km_host_features_row(f, node->row));
+}
+
 static void answer(struct km_api *api, const struct km_cluster_snapshot *s, const struct chosen *c,
                    struct km_http_reply *reply)
 {
-	const struct km_schema *schema = NULL;
+	const struct km_host_features *any = NULL;
 	struct km_json j = km_json_to(&reply->body);
 
-	for (size_t i = 0; i < c->count && !schema; i++) {
-		if (s->node[c->node[i]].features)
-			schema = s->node[c->node[i]].features->schema;
-	}
-	km_answer_features_begin(&j, schema);
-	for (size_t i = 0; i < c->count; i++) {
-		const struct km_cluster_node *node = &s->node[c->node[i]];
-		const struct km_host_features *f = node->features;
-		const struct km_answer_measured measured = {
-			.name = { node->name, node->name_len },
-			.host = f ? f->host : 0,
-			.sequence = f ? f->version : 0,
-			.tier = f ? f->tier : KM_TIER_NONE,
-			.age_s = km_api_age_s(api, f),
-			.covered_s = f ? f->covered_s : 0,
-			.outside_cpus = f ? f->outside_cpus : 0,
-		};
-
-		km_answer_features_node(&j, &measured, f ? f->schema : NULL,
-		                        f ? km_host_features_row(f, node->row) : NULL);
-	}
+	for (size_t i = 0; i < c->count && !any; i++)
+		any = s->node[c->node[i]].features;
+	km_answer_features_begin(&j, any ? any->schema : NULL);
+	for (size_t i = 0; i < c->count; i++)
+		put_node(api, &s->node[c->node[i]], &j);
 	km_answer_end(&j);
 }
 

@@ -3,7 +3,7 @@
 #include "api_internal.h"
 
 /* Reasons come in two kinds, resolvable or not: outcome = reason * 2 + unresolvable. */
-#define OUTCOMES (KM_REASON_N * 2)
+#define OUTCOMES ((size_t)KM_REASON_N * 2)
 _Static_assert(OUTCOMES < KM_EXTENDER_PASS, "an outcome is one byte");
 
 static const uint8_t *outcomes_of(struct km_api *api, const struct km_http_request *req,
@@ -39,11 +39,10 @@ void km_api_filter(struct km_api *api, const struct km_http_request *req,
 
 	if (km_api_decode_args(api, req, reply, &args, &w) != 0)
 		return;
-	for (unsigned i = 0; i < OUTCOMES; i++)
-		reasons[i] = (struct km_extender_reason){
-			.text = km_reason_text((enum km_reason)(i / 2)),
-			.unresolvable = i % 2 == 1,
-		};
+	for (unsigned i = 0; i < OUTCOMES; i++) {
+		reasons[i].text = km_reason_text((enum km_reason)(i / 2));
+		reasons[i].unresolvable = i % 2 == 1;
+	}
 	verdict = km_api_judge(api, req, &args, &w);
 	km_extender_write_filter(&reply->body, &args,
 	                         verdict ? outcomes_of(api, req, verdict, args.count) : NULL,

@@ -12,15 +12,20 @@ static void answer(struct km_api *api, const struct km_cluster_snapshot *s,
 
 	km_api_view_model(api, &model, &held);
 	km_answer_nodes_begin(&j, &model, &d->workload);
-	for (size_t i = 0; i < d->count; i++) {
+	for (size_t i = 0; i < d->count && i < s->node_count; i++) {
 		const struct km_host_features *f = s->node[i].features;
+		const struct km_schema *schema = NULL;
+		const double *row = NULL;
 		struct km_answer_verdict verdict;
 		struct km_answer_node node;
 
 		km_api_view_node(names[i], &d->node[i], &node);
 		km_api_view_verdict(&d->node[i].verdict, &verdict);
-		km_answer_nodes_node(&j, &node, &verdict, f ? f->schema : NULL,
-		                     f ? km_host_features_row(f, s->node[i].row) : NULL);
+		if (f) {
+			schema = f->schema;
+			row = km_host_features_row(f, s->node[i].row);
+		}
+		km_answer_nodes_node(&j, &node, &verdict, schema, row);
 	}
 	km_answer_end(&j);
 	km_model_unref(held);

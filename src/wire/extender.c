@@ -148,7 +148,7 @@ static int want_object_or_null(const struct km_json_slice *slice, const char *ke
 static int read_envelope(struct km_scan *s, struct km_json_slice *pod, struct km_json_slice *nodes,
                          struct names *names, bool *names_given)
 {
-	struct km_json_slice key;
+	struct km_json_slice key = { 0 };
 	int rc = km_scan_object(s);
 
 	if (rc != 0)
@@ -230,7 +230,7 @@ static int keep_distinct(const struct names *n, uint64_t seed, struct km_extende
 		}
 		out->name[out->count] = name;
 		out->token[out->count] = (struct km_name){ token->text, (uint32_t)token->len };
-		if (out->item)
+		if (out->item && n->item)
 			out->item[out->count] =
 				(struct km_name){ n->item[i].text, (uint32_t)n->item[i].len };
 		out->count++;

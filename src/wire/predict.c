@@ -78,7 +78,7 @@ static int read_class(struct km_scan *s, struct km_arena *arena, struct km_predi
 
 static int read_pod(struct km_scan *s, struct km_arena *arena, struct km_predict_args *out)
 {
-	struct km_json_slice key;
+	struct km_json_slice key = { 0 };
 	int rc;
 
 	if (km_scan_peek(s) == KM_JSON_NULL)
@@ -140,7 +140,7 @@ static int read_nodes(struct km_scan *s, struct km_arena *arena, struct km_predi
 int km_predict_decode(const char *body, size_t len, uint32_t depth_max, struct km_arena *arena,
                       struct km_predict_args *out, struct km_err *err)
 {
-	struct km_json_slice key;
+	struct km_json_slice key = { 0 };
 	struct km_scan s;
 	int rc;
 

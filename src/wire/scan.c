@@ -362,22 +362,27 @@ static bool equal_fold(const char *a, size_t len, const char *name, bool fold)
 	return fold ? strncasecmp(a, name, len) == 0 : memcmp(a, name, len) == 0;
 }
 
-bool km_json_key_is(const struct km_json_slice *key, const char *name, bool fold)
+static bool escaped_key_is(const struct km_json_slice *key, const char *name, bool fold)
 {
 	/* An escape takes at most six bytes for one; anything longer is another key. */
-	char decoded[256];
+	char decoded[256] = "";
 
-	if (!key->escaped)
-		return equal_fold(key->text + 1, key->len - 2, name, fold);
 	if (key->len > sizeof(decoded) || key->len - 2 > strlen(name) * 6)
 		return false;
 	return equal_fold(decoded, km_json_unescape(key, decoded), name, fold);
 }
 
+bool km_json_key_is(const struct km_json_slice *key, const char *name, bool fold)
+{
+	if (key->escaped)
+		return escaped_key_is(key, name, fold);
+	return equal_fold(key->text + 1, key->len - 2, name, fold);
+}
+
 int km_scan_members(struct km_scan *s, const struct km_json_want *want, size_t want_count,
                     bool fold)
 {
-	struct km_json_slice key;
+	struct km_json_slice key = { 0 };
 	struct km_json_slice value;
 	int rc = km_scan_object(s);
 
