@@ -63,7 +63,7 @@ static inline struct km_features *features_of(const char *const *names, size_t c
 {
 	struct km_cpuset set[8];
 	struct km_schema *schema;
-	struct km_features *f;
+	struct km_features *f = NULL;
 	struct km_err err = { 0 };
 
 	for (size_t i = 0; i < node_count; i++) {

@@ -160,13 +160,14 @@ static void random_row(double *out, double scale_node, const size_t *order)
 static void ratios_do_not_depend_on_how_busy_the_node_is(void **state)
 {
 	static const size_t as_is[] = { 0, 1, 2 };
+	static const double scale[] = { 1e-3, 0.01, 0.3, 1.1 };
 	double base[10];
 	double scaled[10];
 
 	(void)state;
 	random_row(base, 1, as_is);
-	for (double k = 1e-3; k < 1.1; k *= 9) {
-		random_row(scaled, k, as_is);
+	for (size_t k = 0; k < KM_ARRAY_LEN(scale); k++) {
+		random_row(scaled, scale[k], as_is);
 		for (int i = 0; i < 10; i++) {
 			check(scaled[i], base[i], "scaled");
 		}

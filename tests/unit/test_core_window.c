@@ -32,7 +32,7 @@ static const char *const every_stat[] = {
  */
 static void features_do_not_depend_on_the_sampling_interval(void **state)
 {
-	static const double interval_s[] = { 1, 2, 5 };
+	static const int interval_s[] = { 1, 2, 5 };
 	double row[3][KM_ARRAY_LEN(every_stat)];
 
 	(void)state;
@@ -40,8 +40,8 @@ static void features_do_not_depend_on_the_sampling_interval(void **state)
 		struct km_features *f =
 			features_of(every_stat, KM_ARRAY_LEN(every_stat), 60, 5, two_nodes, 2);
 
-		for (double t = 0; t < 120; t += interval_s[k]) {
-			double level = fmod(t, 60) < 30 ? 1 : 1.7;
+		for (int t = 0; t < 120; t += interval_s[k]) {
+			double level = t % 60 < 30 ? 1 : 1.7;
 			struct sample x;
 
 			blank(&x, t, t + interval_s[k]);
