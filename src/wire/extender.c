@@ -71,7 +71,7 @@ static int read_names(struct km_scan *s, struct names *n)
 	return rc;
 }
 
-/* One Node object: its metadata.name. */
+/* One Node object: its metadata.name. Go leaves an empty one out, so none is the empty name. */
 static int read_node(const struct km_json_slice *node, struct names *n, struct km_err *err)
 {
 	struct km_json_slice metadata = { 0 };
@@ -89,6 +89,8 @@ static int read_node(const struct km_json_slice *node, struct names *n, struct k
 	}
 	if (rc != 0)
 		return rc;
+	if (name.kind == KM_JSON_ABSENT || name.kind == KM_JSON_NULL)
+		name = (struct km_json_slice){ "\"\"", 2, KM_JSON_STRING, false };
 	if (name.kind != KM_JSON_STRING)
 		return km_err_set(err, EINVAL,
 		                  "Nodes.items[%zu].metadata.name: saw %s, want a string", n->count,

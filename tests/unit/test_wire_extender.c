@@ -83,8 +83,10 @@ static void node_names_of_every_body_a_scheduler_may_send(void **state)
 		{ "{\"Pod\":\"x\"}", -EINVAL, 0, "Pod: saw a string, want an object or null" },
 		{ "{\"Nodes\":{\"items\":7}}", -EINVAL, 0,
 		  "Nodes.items: JSON: byte 0: saw a number, want an array" },
-		{ "{\"Nodes\":{\"items\":[{}]}}", -EINVAL, 0,
-		  "Nodes.items[0].metadata.name: saw nothing, want a string" },
+		{ "{\"Nodes\":{\"items\":[{},{\"metadata\":{\"name\":\"a\"}}]}}", 0,
+		  KM_EXTENDER_NODES, "|a" },
+		{ "{\"Nodes\":{\"items\":[{\"metadata\":{\"name\":7}}]}}", -EINVAL, 0,
+		  "Nodes.items[0].metadata.name: saw a number, want a string" },
 	};
 
 	(void)state;
