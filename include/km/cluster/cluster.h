@@ -17,16 +17,16 @@
 struct km_cluster;
 
 struct km_cluster_node {
-	const char *name;             /* borrowed from the snapshot */
+	const char *name; /* borrowed from the snapshot */
 	uint32_t name_len;
-	uint32_t row;                 /* in `features` */
-	struct km_host_features *features; /* NULL = never measured */
+	uint32_t row;                      /* in `features` */
+	struct km_host_features *features; /* NULL = never published; borrowed from the snapshot */
 };
 
 struct km_cluster_snapshot {
 	_Atomic uint32_t refs;
-	uint64_t generation; /* grows with every published snapshot of this process */
-	uint64_t topology;   /* same topology = same node at the same index */
+	uint64_t generation; /* of this cluster: grows with every snapshot */
+	uint64_t topology;   /* of this cluster: same number = same node at the same index */
 	uint32_t node_count;
 	const struct km_cluster_node *node; /* [node_count] */
 	const struct km_map *index;         /* name -> position in node[] */
@@ -54,7 +54,12 @@ void km_cluster_free(struct km_cluster *c);
 int km_cluster_set_hosts(struct km_cluster *c, const struct km_cluster_host *hosts,
                          size_t host_count, struct km_err *err) KM_MUST_CHECK;
 
-/* Takes references on the given rows and publishes a new snapshot. One writer thread. */
+/*
+ * Takes references on the given rows and publishes a new snapshot with them in place of the old
+ * ones; the other hosts keep theirs. Rows of a host the layout does not have, or with another
+ * number of nodes, are left out: they belong to a former layout.
+ * returns 0, or -ENOMEM (the old snapshot stands). One writer thread.
+ */
 int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hosts,
                        size_t host_count);
 

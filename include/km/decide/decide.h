@@ -27,9 +27,9 @@
 struct km_decide;
 
 struct km_decision_node {
-	int64_t index;    /* in the snapshot, -1 = unknown to us */
+	int64_t index; /* in the snapshot, -1 = unknown to us */
 	enum km_tier tier;
-	double age_s;     /* of its data; NaN = never measured */
+	double age_s;                    /* of its data; NaN = never measured */
 	struct km_prediction prediction; /* slowdown NaN = none */
 	enum km_data_state state;
 	struct km_verdict verdict;
@@ -73,8 +73,9 @@ void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struc
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
  */
-int km_decide_verdicts(struct km_decide *d, const struct km_workload *w, const struct km_name *names,
-                       size_t count, struct km_arena *arena, struct km_verdict *verdict);
+int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,
+                       const struct km_name *names, size_t count, struct km_arena *arena,
+                       struct km_verdict *verdict);
 
 /*
  * The same judgement with everything that led to it, for /v1/predict, /v1/explain and /v1/nodes.

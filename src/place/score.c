@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a slowdown to an integer score: the one formula, with its edges. */
+#include <math.h>
+
+#include "km/place/place.h"
+
+/* What is left at the tolerated limit; above it the rest is shared out by how far above. */
+#define SCORE_AT_LIMIT 0.2
+
+int32_t km_place_score(double slowdown, double max_slowdown, uint32_t scale)
+{
+	double top = scale < KM_PLACE_SCALE_MAX ? scale : KM_PLACE_SCALE_MAX;
+	double limit = max_slowdown >= KM_PLACE_MAX_SLOWDOWN_MIN ? max_slowdown
+	                                                         : KM_PLACE_MAX_SLOWDOWN_MIN;
+	double r;
+
+	if (!(slowdown >= 0)) {
+		return (int32_t)top / 2;
+	}
+	if (isinf(slowdown)) {
+		return 0; /* whatever the limit: infinite by infinite is no number */
+	}
+	r = slowdown > 1 ? log(slowdown) / log(limit) : 0;
+	return (int32_t)lround(top * (r <= 1 ? 1 - (1 - SCORE_AT_LIMIT) * r : SCORE_AT_LIMIT / r));
+}
