@@ -25,10 +25,10 @@ enum km_http_method { KM_HTTP_GET, KM_HTTP_HEAD, KM_HTTP_POST, KM_HTTP_PUT, KM_H
 
 struct km_http_request {
 	enum km_http_method method;
-	const char *path;  /* decoded by nobody: as received, without the query */
-	const char *body;  /* not NUL-terminated; NULL when there is none */
+	const char *path; /* decoded by nobody: as received, without the query */
+	const char *body; /* not NUL-terminated; NULL when there is none */
 	size_t body_len;
-	uint64_t id;       /* unique in this process: logs and answers agree on it */
+	uint64_t id; /* unique in this process: logs and answers agree on it */
 	struct km_arena *arena;
 	const struct km_request_source *source;
 };
@@ -53,7 +53,8 @@ typedef void km_http_handler(void *ctx, const struct km_http_request *req,
                              struct km_http_reply *reply);
 
 /* Writes the body of an answer that the server itself decides: 413, 503 (out of memory). */
-typedef void km_http_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply);
+typedef void km_http_refuse(void *ctx, int status, const char *message,
+                            struct km_http_reply *reply);
 
 struct km_server_options {
 	const char *address; /* numeric, IPv4 or IPv6 */
@@ -63,7 +64,8 @@ struct km_server_options {
 	int64_t request_deadline_ns; /* from a request's first byte until its answer is sent */
 	int64_t idle_ns;             /* a keep-alive connection without a request */
 	uint32_t threads;
-	void (*thread_init)(void); /* run once on each pool thread before its first request; or NULL */
+	/* Run once on each of the threads before its first request; NULL = nothing. */
+	void (*thread_init)(void);
 	km_http_handler *handler;
 	km_http_refuse *refuse;
 	void *ctx;
