@@ -19,8 +19,8 @@ static void explain_node(struct km_api *api, const struct km_decision *d, size_t
 	int count = 0;
 
 	if (i < EXPLAINED_NODES_MAX && d->node[i].index >= 0)
-		count = km_decide_explain(api->decide, &d->workload, d->node[i].index, share,
-		                          CONTRIBUTIONS_MAX, &held);
+		count = km_decide_explain(api->decide, &d->workload, name, share, CONTRIBUTIONS_MAX,
+		                          &held);
 	for (int k = 0; k < count; k++)
 		shown[k] = (struct km_answer_contribution){ share[k].feature, share[k].value,
 			                                    share[k].log_slowdown };

@@ -60,7 +60,7 @@ static struct picture *picture_create(struct topology *t, uint64_t generation)
 		.block_count = (t->host_count + BLOCK_HOSTS - 1) / BLOCK_HOSTS,
 	};
 	atomic_init(&p->shown.refs, 1);
-	p->block = calloc(p->block_count + 1u, sizeof(p->block[0]));
+	p->block = calloc(p->block_count + 1u, sizeof(struct block *));
 	if (p->block == NULL) {
 		free(p);
 		return NULL;

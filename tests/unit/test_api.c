@@ -123,12 +123,12 @@ int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct
 	return decide_rc;
 }
 
-int km_decide_explain(struct km_decide *d, const struct km_workload *w, int64_t index,
+int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct km_name name,
                       struct km_contribution *out, size_t max, struct km_model **model)
 {
 	(void)d;
 	(void)w;
-	(void)index;
+	(void)name;
 	(void)max;
 	*model = NULL;
 	out[0] = (struct km_contribution){ "host.mem_write_bytes_per_s.mean", 4.1e9, 0.31 };

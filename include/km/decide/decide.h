@@ -5,7 +5,13 @@
  * verdict with a reason, never as an error to the scheduler.
  *
  * A prediction is made once per (workload, node, feature version): each known workload has a table
- * of predictions over all nodes, brought up to date when a new picture is published; an LRU of 64.
+ * of predictions over all nodes, brought up to date by the first request after a new picture was
+ * published; an LRU of 64.
+ *
+ * The model is told of the pod: pod.rps and pod.replicas are the workload's, taken as what the node
+ * carries for the service once the pod is there. What it carries before (pod.rps_now,
+ * pod.replicas_now) is unknown without a pod watch: NaN; nobody else is known to be on the way:
+ * inflight.* is 0.
  */
 #ifndef KM_DECIDE_DECIDE_H
 #define KM_DECIDE_DECIDE_H
@@ -29,7 +35,7 @@ struct km_decide;
 struct km_decision_node {
 	int64_t index; /* in the snapshot, -1 = unknown to us */
 	enum km_tier tier;
-	double age_s;                    /* of its data; NaN = never measured */
+	double age_s;                    /* since its data was measured; NaN = never */
 	struct km_prediction prediction; /* slowdown NaN = none */
 	enum km_data_state state;
 	struct km_verdict verdict;
@@ -44,13 +50,21 @@ struct km_decision {
 	uint64_t model_hash;           /* 0 = no model */
 };
 
-/* settings are copied, clock is borrowed. returns 0 and *out; -ENOMEM. */
+/*
+ * settings are copied; cluster, clock and metrics (NULL allowed) are borrowed and outlive *out.
+ * returns 0 and *out owned; -ENOMEM.
+ */
 int km_decide_create(const struct km_decide_settings *settings, struct km_cluster *cluster,
                      const struct km_clock *clock, struct km_metrics *metrics,
                      struct km_decide **out, struct km_err *err) KM_MUST_CHECK;
 void km_decide_free(struct km_decide *d); /* NULL allowed */
 
-/* Swap the model (NULL = none; takes its own reference) or the settings (copied). Any thread. */
+/*
+ * Swap the model (NULL = none; takes its own reference) or the settings (copied). Requests in
+ * progress finish with what they began with. Another model drops all predictions; the same one, or
+ * settings equal to those in use, change nothing. Nodes change in the cluster itself. Should memory
+ * be short, the old ones stay (logged). Any thread.
+ */
 void km_decide_set_model(struct km_decide *d, struct km_model *m);
 void km_decide_set_settings(struct km_decide *d, const struct km_decide_settings *settings);
 
@@ -68,7 +82,10 @@ void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struc
 
 /*
  * The hot path of /filter and /prioritize: verdict[i] for names[i], nothing else. Costs a hash
- * look-up and a copy per name while all data is fresh and the workload is known.
+ * look-up and a copy per name once the workload is known; whether data is fresh is judged now, not
+ * when it was predicted. Names that occur twice are judged twice.
+ * The first request after a new picture predicts what changed in it; requests beside it are
+ * answered from the picture before, or wait for at most 100 ms, then are answered as without model.
  * verdict [count] and *w are the caller's; scratch comes from `arena`.
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
@@ -79,6 +96,7 @@ int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,
 
 /*
  * The same judgement with everything that led to it, for /v1/predict, /v1/explain and /v1/nodes.
+ * A STALE node keeps its last prediction; other states than FRESH and STALE have none.
  * names NULL: every node of the picture, in its order. Everything in *out lives in `arena`.
  * returns 0 or -ENOMEM.
  */
@@ -93,11 +111,12 @@ struct km_contribution {
 };
 
 /*
- * The `max` largest contributions to node `index`'s prediction, by magnitude; about 1 ms a node.
- * returns how many, 0 without model or data, or a negative errno. *model keeps the names alive:
- * the caller unrefs it.
+ * The `max` largest contributions to the prediction for the node of that name, by magnitude; about
+ * 1 ms a node. Asks the newest row: a bin closed since km_decide_run shows here first.
+ * returns how many, 0 without model, node or data, or a negative errno. When > 0, *model keeps the
+ * names alive and the caller unrefs it; otherwise it is NULL.
  */
-int km_decide_explain(struct km_decide *d, const struct km_workload *w, int64_t index,
+int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct km_name name,
                       struct km_contribution *out, size_t max, struct km_model **model);
 
 #endif
