@@ -66,7 +66,9 @@ UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(OUT)/tests/%)
 WIRE_SRC   := $(sort $(wildcard tests/wire/test_*.c))
 WIRE_BIN   := $(WIRE_SRC:tests/wire/%.c=$(OUT)/tests/wire-%)
+# A library too: a test takes what it calls, and may stand in for the rest of libkm.
 SUPPORT_OBJ:= $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/support/*.c)))
+SUPPORT    := $(OBJ)/libsupport.a
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/tests/replay-%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
@@ -156,6 +158,9 @@ $(OBJ)/%.o: %.c | deps
 $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
+$(SUPPORT): $(SUPPORT_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
 $(OUT)/kubemarlad: $(APP_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -167,11 +172,11 @@ $(OUT)/kubemarla: $(CLI_OBJ) $(LIB)
 # Tests may look behind a room's interface: src/ is on their include path.
 $(OBJ)/tests/%.o: ALL_CFLAGS += -Isrc -Itests
 
-$(OUT)/tests/test_%: $(OBJ)/tests/unit/test_%.o $(SUPPORT_OBJ) $(LIB)
+$(OUT)/tests/test_%: $(OBJ)/tests/unit/test_%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
-$(OUT)/tests/wire-%: $(OBJ)/tests/wire/%.o $(SUPPORT_OBJ) $(LIB)
+$(OUT)/tests/wire-%: $(OBJ)/tests/wire/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
