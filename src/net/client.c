@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "km/base/clock.h"
 
@@ -64,7 +65,6 @@ static bool configure(struct km_client *c, int64_t timeout_ns)
 
 #define SET(option, value) (rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, option, value))
 	SET(CURLOPT_NOSIGNAL, 1L); /* no SIGALRM for name lookups: signals belong to main */
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, ""); /* none, whatever the environment says */
 	SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout_ns));
@@ -145,7 +145,6 @@ static int errno_of(const struct km_client *c, CURLcode code)
 		{ CURLE_COULDNT_RESOLVE_PROXY, EHOSTUNREACH },
 		{ CURLE_OPERATION_TIMEDOUT, ETIMEDOUT },
 		{ CURLE_URL_MALFORMAT, EINVAL },
-		{ CURLE_UNSUPPORTED_PROTOCOL, EINVAL },
 		{ CURLE_OUT_OF_MEMORY, ENOMEM },
 	};
 	long os_errno = 0;
@@ -170,6 +169,9 @@ int km_client_do(struct km_client *c, const char *url, const char *body, size_t 
 	long status = 0;
 	CURLcode code;
 
+	/* libcurl would guess a scheme, and its error for another one is also that for no HTTP. */
+	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
+		return km_err_set(err, EINVAL, "%.80s: want a URL of http:// or https://", url);
 	if (prepare(c, url, body, body_len) != 0)
 		return km_err_set(err, ENOMEM, "%.80s: out of memory", url);
 	c->out = out;

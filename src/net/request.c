@@ -23,6 +23,8 @@
 #define PRESIZE_BYTES KEEP_EACH_BYTES
 /* All bodies in progress, in multiples of the limit of one. */
 #define BODIES_IN_PROGRESS 8
+/* Of a body over the limit so many limits more are read, to be able to say so. */
+#define DROP_LIMITS 8
 
 static atomic_uint_fast64_t last_id;
 
@@ -303,25 +305,33 @@ static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connect
 	return MHD_YES;
 }
 
+/* The body will not be used: its memory goes back at once. */
+static void drop_body(struct km_server *s, struct net_request *r, int status)
+{
+	r->refused = status;
+	(void)atomic_fetch_sub(&s->bodies_bytes, r->body.len);
+	km_buf_fini(&r->body);
+}
+
 /* returns false when the rest of the request is not worth waiting for. */
 static bool take_body(struct km_server *s, struct net_request *r, const char *bytes, size_t len)
 {
 	km_counter_add(s->stats.received_bytes, len);
 	if (r->refused == 0 && len > r->body_limit - r->body.len)
-		r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+		drop_body(s, r, MHD_HTTP_CONTENT_TOO_LARGE);
 	if (r->refused == 0) {
-		size_t all = atomic_fetch_add(&s->bodies_bytes, len) + len;
+		size_t all = SIZE_MAX;
 
 		km_buf_append(&r->body, bytes, len);
-		if (km_buf_ok(&r->body) && all / BODIES_IN_PROGRESS <= r->body_limit)
+		if (km_buf_ok(&r->body))
+			all = atomic_fetch_add(&s->bodies_bytes, len) + len;
+		if (all / BODIES_IN_PROGRESS <= r->body_limit)
 			return true;
-		if (!km_buf_ok(&r->body))
-			(void)atomic_fetch_sub(&s->bodies_bytes, len);
-		r->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
+		drop_body(s, r, MHD_HTTP_SERVICE_UNAVAILABLE);
 	}
-	/* It can only be answered when the body is over; that is worth as much again. */
+	/* It can only be answered when the body is over, and that is worth so much. */
 	r->dropped_bytes += len;
-	return r->dropped_bytes <= r->body_limit;
+	return r->dropped_bytes / DROP_LIMITS <= r->body_limit;
 }
 
 enum MHD_Result net_on_request(void *cls, struct MHD_Connection *connection, const char *url,
