@@ -13,6 +13,26 @@
 
 #include "agent_internal.h"
 
+static void register_source(struct agent_source *src, struct km_metrics *m, const char *kind)
+{
+	if (src->host->merge == NULL || !src->wanted) {
+		return;
+	}
+	src->late_total = km_metrics_counter(
+		m, "kubemarla_agent_source_late_total",
+		"Ticks in which a live source that had delivered before had nothing.", "source",
+		kind, NULL);
+	src->read_seconds = km_metrics_histogram(
+		m, "kubemarla_agent_source_read_seconds", "Time a live source took of a tick.",
+		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, "source", kind, NULL);
+	for (unsigned f = 0; f < KM_FAULT_N; f++) {
+		src->fault_total[f] = km_metrics_counter(
+			m, "kubemarla_agent_source_faults_total",
+			"Troubles of sources that left counts unmeasured.", "source", kind,
+			"reason", km_source_fault_name((enum km_source_fault)f), NULL);
+	}
+}
+
 static void register_metrics(struct km_agent *a, struct km_metrics *m)
 {
 	a->deadline_misses_total =
@@ -42,6 +62,7 @@ static void register_metrics(struct km_agent *a, struct km_metrics *m)
 		a->source[i].bad_rows_total = km_metrics_counter(
 			m, "kubemarla_agent_bad_rows_total",
 			"Rows of sources that were unreadable or partial.", "source", kind, NULL);
+		register_source(&a->source[i], m, kind);
 	}
 }
 
@@ -68,12 +89,29 @@ static int init_lock(struct km_agent *a)
 	return -ret;
 }
 
-static void init_status(struct agent_source *src)
+static const struct km_preflight_row *preflight_row(const struct km_agent *a,
+                                                    const struct agent_source *src)
 {
+	for (size_t i = 0; i < a->preflight.count; i++) {
+		if (&a->preflight.row[i].settings == src->settings) {
+			return &a->preflight.row[i];
+		}
+	}
+	return NULL;
+}
+
+static void init_status(struct km_agent *a, struct agent_source *src)
+{
+	const struct km_preflight_row *found = preflight_row(a, src);
 	struct km_agent_source_status *st = &src->status;
 
 	st->source = src->settings->kind;
 	st->state = -EAGAIN; /* not tried yet */
+	if (!src->wanted) {
+		st->state = found->result != 0 ? found->result : -EBUSY;
+		(void)snprintf(st->detail, sizeof(st->detail), "%.*s", (int)sizeof(st->detail) - 1,
+		               found->why);
+	}
 	if (src->settings->replay.file != NULL) {
 		(void)snprintf(st->detail, sizeof(st->detail), "%s", src->settings->replay.file);
 	}
@@ -127,21 +165,42 @@ int km_agent_create(const struct km_settings *settings, const struct km_schema *
 		return ret;
 	}
 	for (size_t i = 0; i < a->source_count; i++) {
-		init_status(&a->source[i]);
+		init_status(a, &a->source[i]);
 	}
 	register_metrics(a, metrics);
 	*out = a;
 	return 0;
 }
 
+static void log_preflight(const struct km_preflight *p)
+{
+	struct km_buf metrics;
+
+	km_buf_init(&metrics);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct km_preflight_row *row = &p->row[i];
+
+		km_buf_clear(&metrics);
+		km_offer_metrics(&row->offer, &metrics);
+		if (row->chosen) {
+			km_log_info("agent", "preflight source=%s taken gives=\"%s\" note=\"%s\"",
+			            row->ops->name, km_buf_cstr(&metrics), row->offer.note);
+		} else {
+			km_log_info("agent", "preflight source=%s absent reason=\"%s\"",
+			            row->ops->name, row->why);
+		}
+	}
+	if (p->count > 0) {
+		km_log_info("agent", "preflight tier=%s", km_tier_name(p->tier));
+	}
+	km_buf_fini(&metrics);
+}
+
 int km_agent_start(struct km_agent *a, struct km_err *err)
 {
 	int ret;
 
-	if (a->settings->collect.auto_sources && a->host_count > 0) {
-		km_log_info("agent", "live counter sources are not in this build; nodes without a "
-		                     "replay are of tier none");
-	}
+	log_preflight(&a->preflight);
 	ret = pthread_create(&a->thread, NULL, agent_sampler, a);
 	if (ret != 0) {
 		return km_err_errno(err, ret, "agent: thread km-sampler");

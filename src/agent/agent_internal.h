@@ -12,13 +12,17 @@
 #include "km/agent/agent.h"
 #include "km/base/complain.h"
 #include "km/core/feature.h"
+#include "km/core/merge.h"
+#include "km/sources/preflight.h"
 
 struct agent_host {
 	uint32_t index;
 	size_t node_count;
 	const struct km_node_settings **node; /* [node_count], borrowed from the settings */
 	struct km_cpuset *cpus;               /* [node_count] */
-	const char *source;
+	char source[64];                      /* "replay", or the live set: "perf+resctrl+os" */
+	struct km_merge *merge; /* of the live set's samples; NULL for a replayed host */
+	size_t live_count;      /* sources in the set */
 	struct km_features *features;
 	struct km_features *next_features;  /* while the schema changes */
 	uint64_t version_base;              /* bins under former schemas: no version comes twice */
@@ -33,11 +37,16 @@ struct agent_source {
 	const struct km_source_settings *settings;
 	struct km_source *source; /* NULL = absent, tried again at retry_ns */
 	struct agent_host *host;  /* receives its samples */
+	bool wanted;              /* false: `auto` did not take it, its status says why */
+	size_t slot;              /* of a live source: its place in the host's set */
 	int64_t retry_ns, backoff_ns;
 	bool ended_said;
 	struct km_complain complaint;
 	struct km_source_stats stats; /* of the source that is open, as of the last tick */
-	struct km_counter *samples_total, *bad_rows_total;
+	bool delivered;               /* since it was opened: only then can it be late */
+	struct km_counter *samples_total, *bad_rows_total, *late_total;
+	struct km_counter *fault_total[KM_FAULT_N];
+	struct km_histogram *read_seconds;
 	struct km_agent_source_status status; /* under the agent's lock */
 };
 
@@ -51,6 +60,7 @@ struct km_agent {
 	struct agent_source *source; /* [source_count] */
 	size_t source_count;
 	struct km_host_features **batch; /* [host_count], what a tick publishes */
+	struct km_preflight preflight;   /* with sources: auto and nodes of this machine */
 
 	struct km_counter *deadline_misses_total, *implausible_total, *out_of_order_total;
 	uint64_t implausible_seen, out_of_order_seen; /* what those two have counted */

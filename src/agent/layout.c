@@ -4,6 +4,7 @@
  * names belong to this machine. CPU numbers mean something within one host only.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,9 +60,10 @@ static int add_replay_host(struct km_agent *a, const struct km_source_settings *
 	int ret;
 
 	h->index = (uint32_t)a->host_count++; /* first, so that it is freed whatever comes */
-	h->source = source->kind;
+	(void)snprintf(h->source, sizeof(h->source), "%s", source->kind);
 	src->settings = source;
 	src->host = h;
+	src->wanted = true;
 	a->source_count++;
 	ret = host_alloc(h, replay->node_count, err);
 	for (size_t i = 0; ret == 0 && i < replay->node_count; i++) {
@@ -83,6 +85,56 @@ static int add_replay_host(struct km_agent *a, const struct km_source_settings *
 	return ret;
 }
 
+static void add_live_source(struct km_agent *a, struct agent_host *h,
+                            const struct km_source_settings *source, bool wanted)
+{
+	struct agent_source *src = &a->source[a->source_count++];
+	size_t len = strlen(h->source);
+
+	src->settings = source;
+	src->host = h;
+	src->wanted = wanted;
+	if (wanted) {
+		src->slot = h->live_count++;
+		(void)snprintf(h->source + len, sizeof(h->source) - len, "%s%s", len > 0 ? "+" : "",
+		               source->kind);
+	}
+}
+
+/* The live set in order of precedence: what the configuration lists, or what `auto` finds. */
+static int add_live_set(struct km_agent *a, struct agent_host *h, struct km_err *err)
+{
+	const struct km_collect_settings *collect = &a->settings->collect;
+
+	if (collect->auto_sources) {
+		const struct km_source_args args = {
+			.live = &collect->live,
+			.node = h->node,
+			.node_count = h->node_count,
+			.interval_ns = collect->interval_ns,
+			.now_ns = km_clock_mono_ns(a->clock),
+		};
+
+		km_preflight_run(&args, &a->preflight);
+		for (size_t i = 0; i < a->preflight.count; i++) {
+			add_live_source(a, h, &a->preflight.row[i].settings,
+			                a->preflight.row[i].chosen);
+		}
+	}
+	for (size_t i = 0; !collect->auto_sources && i < collect->source_count; i++) {
+		if (strcmp(collect->source[i].kind, "replay") != 0) {
+			add_live_source(a, h, &collect->source[i], true);
+		}
+	}
+	if (h->live_count == 0) {
+		(void)snprintf(h->source, sizeof(h->source), "none");
+	}
+	if (km_merge_create(h->live_count, &h->merge) != 0) {
+		return km_err_set(err, ENOMEM, "agent: out of memory");
+	}
+	return 0;
+}
+
 /* This machine: the nodes left over, and every source that is no replay. */
 static int add_own_host(struct km_agent *a, const bool *claimed, struct km_err *err)
 {
@@ -98,26 +150,13 @@ static int add_own_host(struct km_agent *a, const bool *claimed, struct km_err *
 		return 0;
 	}
 	h->index = (uint32_t)a->host_count++;
-	h->source = s->collect.auto_sources ? "auto" : "none";
 	ret = host_alloc(h, left, err);
 	for (size_t i = 0; ret == 0 && i < s->node_count; i++) {
 		if (!claimed[i]) {
 			ret = host_add(h, &s->node[i], err);
 		}
 	}
-	for (size_t i = 0; ret == 0 && !s->collect.auto_sources && i < s->collect.source_count;
-	     i++) {
-		const struct km_source_settings *source = &s->collect.source[i];
-
-		if (strcmp(source->kind, "replay") != 0) {
-			struct agent_source *src = &a->source[a->source_count++];
-
-			src->settings = source;
-			src->host = h;
-			h->source = source->kind;
-		}
-	}
-	return ret;
+	return ret == 0 ? add_live_set(a, h, err) : ret;
 }
 
 int agent_layout(struct km_agent *a, struct km_err *err)
@@ -128,7 +167,7 @@ int agent_layout(struct km_agent *a, struct km_err *err)
 	int ret = 0;
 
 	a->host = calloc(sources + 1, sizeof(a->host[0]));
-	a->source = calloc(sources + 1, sizeof(a->source[0]));
+	a->source = calloc(sources + KM_PREFLIGHT_MAX, sizeof(a->source[0]));
 	a->batch = calloc(sources + 1, sizeof(void *));
 	if (claimed == NULL || a->host == NULL || a->source == NULL || a->batch == NULL) {
 		ret = km_err_set(err, ENOMEM, "agent: out of memory");
@@ -154,6 +193,7 @@ void agent_layout_free(struct km_agent *a)
 	}
 	for (size_t i = 0; i < a->host_count; i++) {
 		km_features_free(a->host[i].features);
+		km_merge_free(a->host[i].merge);
 		km_host_features_unref(a->host[i].published);
 		free(a->host[i].cpus);
 		free(a->host[i].node);

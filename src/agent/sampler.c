@@ -37,6 +37,23 @@ static void take_sample(void *ctx, const struct km_sample *sample)
 	h->changed = true;
 }
 
+struct live_reading {
+	struct km_agent *a;
+	struct agent_source *src;
+};
+
+static void take_live(void *ctx, const struct km_sample *sample)
+{
+	const struct live_reading *r = ctx;
+	int ret = km_merge_take(r->src->host->merge, r->src->slot, sample, NULL);
+
+	if (ret == -EINVAL) {
+		km_counter_add(r->a->implausible_total, 1);
+		return;
+	}
+	r->src->delivered = r->src->delivered || ret == 0;
+}
+
 static void set_status(struct km_agent *a, struct agent_source *src, int state, const char *detail)
 {
 	struct km_agent_source_status *st = &src->status;
@@ -48,9 +65,10 @@ static void set_status(struct km_agent *a, struct agent_source *src, int state, 
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* What its status says of a source that works. */
 static const char *name_of(const struct agent_source *src)
 {
-	return src->settings->replay.file != NULL ? src->settings->replay.file : "";
+	return src->settings->replay.file != NULL ? src->settings->replay.file : src->stats.note;
 }
 
 static void source_absent(struct km_agent *a, struct agent_source *src, int64_t now_ns, int code,
@@ -58,6 +76,10 @@ static void source_absent(struct km_agent *a, struct agent_source *src, int64_t 
 {
 	km_source_close(src->source);
 	src->source = NULL;
+	src->delivered = false;
+	if (src->host->merge != NULL) {
+		km_merge_forget(src->host->merge, src->slot);
+	}
 	src->backoff_ns = src->backoff_ns == 0 ? BACKOFF_FIRST_NS : 2 * src->backoff_ns;
 	if (src->backoff_ns > BACKOFF_MAX_NS) {
 		src->backoff_ns = BACKOFF_MAX_NS;
@@ -75,7 +97,56 @@ static void count_rows(struct agent_source *src)
 	km_source_get_stats(src->source, &now);
 	km_counter_add(src->samples_total, now.rows - src->stats.rows);
 	km_counter_add(src->bad_rows_total, now.bad_rows - src->stats.bad_rows);
+	for (unsigned f = 0; f < KM_FAULT_N; f++) {
+		km_counter_add(src->fault_total[f], now.fault[f] - src->stats.fault[f]);
+	}
 	src->stats = now;
+}
+
+/* returns whether it is open now. */
+static bool open_source(struct km_agent *a, struct agent_source *src, int64_t now_ns)
+{
+	const struct km_collect_settings *collect = &a->settings->collect;
+	bool live = src->host->merge != NULL;
+	const struct km_source_args args = {
+		.settings = src->settings,
+		.live = live ? &collect->live : NULL,
+		.node = src->host->node,
+		.node_count = src->host->node_count,
+		.interval_ns = live ? collect->interval_ns : 0,
+		.now_ns = now_ns,
+	};
+	struct km_err err = { 0 };
+	int ret;
+
+	if (now_ns < src->retry_ns) {
+		return false;
+	}
+	ret = km_source_open(&args, &src->source, &err);
+	if (ret != 0) {
+		source_absent(a, src, now_ns, ret, &err);
+		return false;
+	}
+	memset(&src->stats, 0, sizeof(src->stats));
+	src->ended_said = false;
+	return true;
+}
+
+static int read_samples(struct km_agent *a, struct agent_source *src, int64_t now_ns,
+                        struct km_err *err)
+{
+	struct live_reading reading = { a, src };
+	int64_t began_ns;
+	int state;
+
+	if (src->host->merge == NULL) {
+		return km_source_read(src->source, now_ns, take_sample, src->host, err);
+	}
+	began_ns = km_clock_mono_ns(a->clock);
+	state = km_source_read(src->source, now_ns, take_live, &reading, err);
+	km_histogram_observe(src->read_seconds,
+	                     (double)(km_clock_mono_ns(a->clock) - began_ns) * 1e-9);
+	return state;
 }
 
 static void read_source(struct km_agent *a, struct agent_source *src, int64_t now_ns)
@@ -83,24 +154,17 @@ static void read_source(struct km_agent *a, struct agent_source *src, int64_t no
 	struct km_err err = { 0 };
 	int state;
 
-	if (src->source == NULL) {
-		int ret;
-
-		if (now_ns < src->retry_ns) {
-			return;
-		}
-		ret = km_source_open(src->settings, now_ns, &src->source, &err);
-		if (ret != 0) {
-			source_absent(a, src, now_ns, ret, &err);
-			return;
-		}
-		memset(&src->stats, 0, sizeof(src->stats));
-		src->ended_said = false;
+	if (src->source == NULL && !open_source(a, src, now_ns)) {
+		return;
 	}
-	state = km_source_read(src->source, now_ns, take_sample, src->host, &err);
+	state = read_samples(a, src, now_ns, &err);
 	count_rows(src);
 	if (state < 0) {
 		source_absent(a, src, now_ns, state, &err);
+		return;
+	}
+	if (state == KM_SOURCE_STARTING) {
+		set_status(a, src, state, name_of(src));
 		return;
 	}
 	src->backoff_ns = 0;
@@ -285,6 +349,24 @@ static void update_metrics(struct km_agent *a, int64_t began_ns)
 	                     (double)(km_clock_mono_ns(a->clock) - began_ns) * 1e-9);
 }
 
+/* The live set's samples of this tick become one, and the late ones are counted. */
+static void merge_live(struct km_agent *a, struct agent_host *h, int64_t now_ns)
+{
+	const struct km_sample *sample = km_merge_end(h->merge, now_ns);
+
+	for (size_t i = 0; i < a->source_count; i++) {
+		struct agent_source *src = &a->source[i];
+
+		if (src->host == h && src->wanted && src->delivered &&
+		    km_merge_missed(h->merge, src->slot)) {
+			km_counter_add(src->late_total, 1);
+		}
+	}
+	if (sample != NULL) {
+		take_sample(h, sample);
+	}
+}
+
 void km_agent_tick(struct km_agent *a)
 {
 	int64_t now_ns = km_clock_mono_ns(a->clock);
@@ -294,7 +376,14 @@ void km_agent_tick(struct km_agent *a)
 	for (size_t i = 0; i < a->source_count; i++) {
 		a->source[i].host->tick_mono_ns = now_ns;
 		a->source[i].host->tick_wall_ns = wall_ns;
-		read_source(a, &a->source[i], now_ns);
+		if (a->source[i].wanted) {
+			read_source(a, &a->source[i], now_ns);
+		}
+	}
+	for (size_t i = 0; i < a->host_count; i++) {
+		if (a->host[i].merge != NULL) {
+			merge_live(a, &a->host[i], now_ns);
+		}
 	}
 	publish(a);
 	update_metrics(a, now_ns);

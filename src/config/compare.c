@@ -71,6 +71,17 @@ static bool same_nodes(const struct km_settings *a, const struct km_settings *b)
 	return true;
 }
 
+static bool same_live(const struct km_live_settings *a, const struct km_live_settings *b)
+{
+	return strcmp(a->procfs, b->procfs) == 0 && strcmp(a->sysfs, b->sysfs) == 0 &&
+	       strcmp(a->resctrl, b->resctrl) == 0 && strcmp(a->cgroupfs, b->cgroupfs) == 0 &&
+	       strcmp(a->pcm_library, b->pcm_library) == 0 &&
+	       strcmp(a->pcm_helper, b->pcm_helper) == 0 &&
+	       strcmp(a->pcm_server_url, b->pcm_server_url) == 0 &&
+	       a->pcm_isolation_process == b->pcm_isolation_process &&
+	       a->perf_core_events == b->perf_core_events;
+}
+
 bool km_config_same_layout(const struct km_settings *a, const struct km_settings *b)
 {
 	const struct km_collect_settings *x = &a->collect;
@@ -83,6 +94,5 @@ bool km_config_same_layout(const struct km_settings *a, const struct km_settings
 			return false;
 	}
 	return x->interval_ns == y->interval_ns && x->window_s == y->window_s &&
-	       x->auto_sources == y->auto_sources && strcmp(x->pcm_library, y->pcm_library) == 0 &&
-	       x->pcm_isolation_process == y->pcm_isolation_process;
+	       x->auto_sources == y->auto_sources && same_live(&x->live, &y->live);
 }

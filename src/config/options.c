@@ -171,18 +171,18 @@ static const struct conf_option settings_rows[] = {
 		.preset = "auto",
 		.reload = true,
 		.want = "auto, or a list of source names and {replay: {file, node, speed, loop}}",
-		.help = "Where counters come from: auto, or a list whose items are a name (pcm, "
-			"pcm-server, perf, resctrl, os) or {replay: {...}}. This release has "
-			"replay; "
-			"the live ones are accepted and reported as absent.",
+		.help = "Where counters come from: auto takes the best that this machine has; or "
+			"a list whose items are a name (pcm, pcm-server, perf, resctrl, os) or "
+			"{replay: {...}}. Of two that give the same count the first in the list "
+			"is taken.",
 	},
 	{
 		.key = "collect.pcm.library",
 		.type = CONF_STRING,
 		.preset = "",
 		.reload = true,
-		.help = "Path of libpcm; empty looks in the usual places. Not used yet.",
-		FIELD(km_settings, collect.pcm_library),
+		.help = "File of libpcm; empty leaves the search to the loader.",
+		FIELD(km_settings, collect.live.pcm_library),
 	},
 	{
 		.key = "collect.pcm.isolation",
@@ -190,8 +190,66 @@ static const struct conf_option settings_rows[] = {
 		.preset = "process",
 		.choices = isolations,
 		.reload = true,
-		.help = "Whether libpcm runs in a process of its own. Not used yet.",
-		FIELD(km_settings, collect.pcm_isolation_process),
+		.help = "Whether libpcm runs in a process of its own, kubemarla-pcm, or in a "
+			"thread of the daemon.",
+		FIELD(km_settings, collect.live.pcm_isolation_process),
+	},
+	{
+		.key = "collect.pcm.helper",
+		.type = CONF_STRING,
+		.preset = "",
+		.reload = true,
+		.help = "File of kubemarla-pcm; empty is the one beside kubemarlad.",
+		FIELD(km_settings, collect.live.pcm_helper),
+	},
+	{
+		.key = "collect.pcmServer.url",
+		.type = CONF_STRING,
+		.preset = "http://127.0.0.1:9738/metrics",
+		.reload = true,
+		.help = "Where a pcm-sensor-server shows its metrics; empty asks none.",
+		FIELD(km_settings, collect.live.pcm_server_url),
+	},
+	{
+		.key = "collect.perf.coreEvents",
+		.type = CONF_BOOL,
+		.preset = "true",
+		.reload = true,
+		.help = "Whether perf counts core events. With false it gives memory bandwidth "
+			"and C-states only and goes together with pcm or pcm-server.",
+		FIELD(km_settings, collect.live.perf_core_events),
+	},
+	{
+		.key = "collect.roots.procfs",
+		.type = CONF_STRING,
+		.preset = "/proc",
+		.reload = true,
+		.help = "Where the host's procfs is; in a container it may be mounted elsewhere.",
+		FIELD(km_settings, collect.live.procfs),
+	},
+	{
+		.key = "collect.roots.sysfs",
+		.type = CONF_STRING,
+		.preset = "/sys",
+		.reload = true,
+		.help = "Where the host's sysfs is.",
+		FIELD(km_settings, collect.live.sysfs),
+	},
+	{
+		.key = "collect.roots.resctrl",
+		.type = CONF_STRING,
+		.preset = "/sys/fs/resctrl",
+		.reload = true,
+		.help = "Where resctrl is mounted.",
+		FIELD(km_settings, collect.live.resctrl),
+	},
+	{
+		.key = "collect.roots.cgroupfs",
+		.type = CONF_STRING,
+		.preset = "/sys/fs/cgroup",
+		.reload = true,
+		.help = "Where the host's control groups are mounted.",
+		FIELD(km_settings, collect.live.cgroupfs),
 	},
 	{
 		.key = "model.path",

@@ -231,11 +231,80 @@ out:
 	return rc;
 }
 
+static int check_roots(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	const struct km_live_settings *live = &s->collect.live;
+	const struct {
+		const char *key;
+		const char *path;
+	} roots[] = {
+		{ "collect.roots.procfs", live->procfs },
+		{ "collect.roots.sysfs", live->sysfs },
+		{ "collect.roots.resctrl", live->resctrl },
+		{ "collect.roots.cgroupfs", live->cgroupfs },
+	};
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(roots); i++) {
+		if (roots[i].path[0] != '/') {
+			return conf_fail(c, conf_line_of(root, roots[i].key),
+			                 "%s: saw \"%.60s\", want an absolute path", roots[i].key,
+			                 roots[i].path);
+		}
+	}
+	if (live->pcm_server_url[0] != '\0' && strncmp(live->pcm_server_url, "http://", 7) != 0) {
+		return conf_fail(c, conf_line_of(root, "collect.pcmServer.url"),
+		                 "collect.pcmServer.url: saw %.60s, want http://HOST:PORT/metrics, "
+		                 "or \"\"",
+		                 live->pcm_server_url);
+	}
+	return 0;
+}
+
+static bool owns_pmu(const struct km_settings *s, const char *kind)
+{
+	return strcmp(kind, "pcm") == 0 || strcmp(kind, "pcm-server") == 0 ||
+	       (strcmp(kind, "perf") == 0 && s->collect.live.perf_core_events);
+}
+
+/* Each live source once, and one that programs the core counters: two would take turns, unsaid. */
+static int check_set(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	const struct km_tree *sources = km_tree_get(km_tree_get(root, "collect"), "sources");
+	const char *owner = NULL;
+
+	for (size_t i = 0; i < s->collect.source_count; i++) {
+		const char *kind = s->collect.source[i].kind;
+
+		if (strcmp(kind, "replay") == 0)
+			continue;
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(s->collect.source[j].kind, kind) == 0) {
+				return conf_fail(c, line_of_item(sources, i),
+				                 "collect.sources[%zu]: saw %s again, want it once",
+				                 i, kind);
+			}
+		}
+		if (!owns_pmu(s, kind))
+			continue;
+		if (owner != NULL) {
+			return conf_fail(
+				c, line_of_item(sources, i),
+				"collect.sources[%zu]: saw %s beside %s, want one owner of "
+				"the core counters (perf goes with either when "
+				"collect.perf.coreEvents is false)",
+				i, kind, owner);
+		}
+		owner = kind;
+	}
+	return 0;
+}
+
 int conf_validate(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
 {
 	static int (*const checks[])(struct conf_ctx *, const struct km_settings *,
 	                             const struct km_tree *) = {
-		check_tls, check_not_built_in, check_listeners, check_window, check_nodes,
+		check_tls,   check_not_built_in, check_listeners, check_window,
+		check_nodes, check_roots,        check_set,
 	};
 	int rc = 0;
 

@@ -16,6 +16,9 @@
 #include "km/core/sample.h"
 #include "km/core/schema.h"
 
+/* Levels are averaged over time; every other count of a host is summed. */
+extern const bool km_host_is_level[KM_HOST_COUNT_N];
+
 /* A list of logical CPUs, ascending, each below the host's cpu_count. */
 struct km_cpu_list {
 	uint16_t *cpu;

@@ -16,8 +16,7 @@
 /* A bin may fall short of bin_s by this, or by half a sample if that is less: clocks jitter. */
 #define BIN_SHORT_RATIO 0.1
 
-/* Levels are averaged over time; everything else is summed. */
-static const bool host_is_level[KM_HOST_COUNT_N] = {
+const bool km_host_is_level[KM_HOST_COUNT_N] = {
 	[KM_HOST_L3_OCCUPANCY_BYTES] = true,
 	[KM_HOST_RUNNABLE] = true,
 };
@@ -76,7 +75,7 @@ void km_bin_add(struct km_bin *b, const struct km_sample *s)
 		double v = s->host[h];
 
 		if (!isnan(v)) {
-			b->host_sum[h] += host_is_level[h] ? v * elapsed_ns : v;
+			b->host_sum[h] += km_host_is_level[h] ? v * elapsed_ns : v;
 			b->host_measured_ns[h] += elapsed_ns;
 		}
 	}
@@ -123,7 +122,7 @@ void km_bin_settle(struct km_bin *b)
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		double measured_ns = b->host_measured_ns[h];
 
-		if (host_is_level[h]) {
+		if (km_host_is_level[h]) {
 			b->host_sum[h] = measured_ns < MEASURED_MIN_RATIO * b->elapsed_ns
 			                         ? NAN
 			                         : b->host_sum[h] / measured_ns;

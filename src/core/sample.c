@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is a sample possible at all? The bounds are physical, not statistical. */
+/* Samples: memory for one, and whether it is possible at all. Bounds are physical. */
 #include "km/core/sample.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "km/base/macros.h"
+#include "core_internal.h"
 
 #define IPC_MAX 16.0
 /* Residencies are printed with two decimals and the interval is itself measured. */
@@ -100,4 +103,36 @@ const char *km_sample_implausible(const struct km_sample *s)
 		}
 	}
 	return NULL;
+}
+
+int km_sample_space_reset(struct km_sample_space *sp, uint32_t cpu_count)
+{
+	size_t values = (size_t)cpu_count * KM_COUNT_CPU_N;
+
+	if (cpu_count > sp->cpu_cap) {
+		double *grown = reallocarray(sp->cpu, values, sizeof(sp->cpu[0]));
+
+		if (grown == NULL) {
+			return -ENOMEM;
+		}
+		sp->cpu = grown;
+		sp->cpu_cap = cpu_count;
+	}
+	for (size_t i = 0; i < values; i++) {
+		sp->cpu[i] = NAN;
+	}
+	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
+		sp->sample.host[h] = NAN;
+	}
+	sp->sample.start_ns = 0;
+	sp->sample.end_ns = 0;
+	sp->sample.cpu_count = cpu_count;
+	sp->sample.cpu = sp->cpu;
+	return 0;
+}
+
+void km_sample_space_fini(struct km_sample_space *sp)
+{
+	free(sp->cpu);
+	memset(sp, 0, sizeof(*sp));
 }

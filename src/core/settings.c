@@ -21,7 +21,13 @@ void km_settings_fini(struct km_settings *s)
 		free(s->collect.source[i].replay.node);
 	}
 	free(s->collect.source);
-	free(s->collect.pcm_library);
+	free(s->collect.live.procfs);
+	free(s->collect.live.sysfs);
+	free(s->collect.live.resctrl);
+	free(s->collect.live.cgroupfs);
+	free(s->collect.live.pcm_library);
+	free(s->collect.live.pcm_helper);
+	free(s->collect.live.pcm_server_url);
 	free(s->model_path);
 	free(s->prometheus_url);
 	free(s->decide.log_path);

@@ -303,8 +303,8 @@ static int prepare(struct replay *r, int64_t now_ns, unsigned *budget, struct km
 	return 1;
 }
 
-int km_replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
-                   struct km_err *err)
+static int replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
+                       struct km_err *err)
 {
 	struct replay *r = replay_of(s);
 	unsigned budget = LINES_PER_READ;
@@ -356,10 +356,20 @@ static int read_header(struct replay *r, struct km_err *err)
 	return 0;
 }
 
-int km_replay_open(const struct km_source_settings *settings, int64_t now_ns,
-                   struct km_source **out, struct km_err *err)
+static void replay_close(struct km_source *s)
 {
-	const struct km_replay_settings *want = &settings->replay;
+	struct replay *r = replay_of(s);
+
+	km_pcm_csv_free(r->csv);
+	km_lines_close(r->lines);
+	km_buf_fini(&r->part);
+	free(r);
+}
+
+static int replay_open(const struct km_source_args *args, struct km_source **out,
+                       struct km_err *err)
+{
+	const struct km_replay_settings *want = &args->settings->replay;
 	struct replay *r;
 	bool is_gzip = false;
 	int ret;
@@ -377,7 +387,7 @@ int km_replay_open(const struct km_source_settings *settings, int64_t now_ns,
 	r->speed = want->speed > 0 ? want->speed : 1;
 	r->loop = want->loop;
 	r->may_grow = !is_gzip && !want->loop;
-	r->open_ns = now_ns;
+	r->open_ns = args->now_ns;
 	ret = km_lines_open(want->file, LINE_BYTES_MAX, &r->lines, err);
 	if (ret == 0 && km_pcm_csv_create(&r->csv) != 0) {
 		ret = km_err_set(err, ENOMEM, "replay: out of memory");
@@ -389,24 +399,23 @@ int km_replay_open(const struct km_source_settings *settings, int64_t now_ns,
 		}
 	}
 	if (ret != 0) {
-		km_replay_close(&r->base);
+		replay_close(&r->base);
 		return ret;
 	}
 	*out = &r->base;
 	return 0;
 }
 
-void km_replay_close(struct km_source *s)
-{
-	struct replay *r = replay_of(s);
-
-	km_pcm_csv_free(r->csv);
-	km_lines_close(r->lines);
-	km_buf_fini(&r->part);
-	free(r);
-}
-
-void km_replay_stats(const struct km_source *s, struct km_source_stats *out)
+static void replay_stats(const struct km_source *s, struct km_source_stats *out)
 {
 	*out = ((const struct replay *)s)->stats;
 }
+
+const struct km_source_ops km_source_replay = {
+	.name = "replay",
+	.help = "a recorded `pcm -csv` file, plain or gzip, or one still being written",
+	.open = replay_open,
+	.read = replay_read,
+	.close = replay_close,
+	.stats = replay_stats,
+};

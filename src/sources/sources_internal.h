@@ -78,11 +78,8 @@ bool km_pcm_next_field(const char **at, const char *end, char separator, struct 
 int km_pcm_time_parse(struct km_pcm_text date, struct km_pcm_text time,
                       int64_t *out_ns) KM_MUST_CHECK;
 
-int km_replay_open(const struct km_source_settings *settings, int64_t now_ns,
-                   struct km_source **out, struct km_err *err) KM_MUST_CHECK;
-int km_replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
-                   struct km_err *err) KM_MUST_CHECK;
-void km_replay_close(struct km_source *s);
-void km_replay_stats(const struct km_source *s, struct km_source_stats *out);
+/* The rows, each in a file of its name. */
+extern const struct km_source_ops km_source_pcm, km_source_pcm_server, km_source_perf,
+	km_source_resctrl, km_source_os, km_source_replay;
 
 #endif

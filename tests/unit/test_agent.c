@@ -141,7 +141,7 @@ static void an_absent_source_says_why_and_is_tried_again(void **state)
 	add_node(&w, "a", NULL);
 	add_node(&w, "mine", NULL);
 	add_source(&w, "replay", "late.csv", "a", NULL);
-	add_source(&w, "perf", NULL, NULL, NULL);
+	add_source(&w, "abacus", NULL, NULL, NULL);
 	create(&w);
 	km_agent_tick(w.agent);
 	assert_int_equal(km_agent_sources(w.agent, st, 2), 2);

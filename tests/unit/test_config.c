@@ -48,7 +48,7 @@ static void defaults_are_those_of_the_design(void **state)
 	assert_true(s.collect.window_s == 60);
 	assert_true(s.collect.auto_sources);
 	assert_int_equal(s.collect.source_count, 0);
-	assert_true(s.collect.pcm_isolation_process);
+	assert_true(s.collect.live.pcm_isolation_process);
 	assert_string_equal(s.model_path, "models/pcm-nginx/model.ubj");
 	assert_int_equal(s.features_from, KM_FEATURES_LOCAL);
 	assert_int_equal(s.kubernetes, KM_KUBERNETES_AUTO);
@@ -121,8 +121,8 @@ static void every_value_reaches_its_field(void **state)
 	assert_true(s.collect.source[1].replay.speed == 1);
 	assert_false(s.collect.source[1].replay.loop);
 	assert_string_equal(s.collect.source[2].kind, "pcm");
-	assert_string_equal(s.collect.pcm_library, "/lib/libpcm.so");
-	assert_false(s.collect.pcm_isolation_process);
+	assert_string_equal(s.collect.live.pcm_library, "/lib/libpcm.so");
+	assert_false(s.collect.live.pcm_isolation_process);
 	assert_string_equal(s.model_path, "m.ubj");
 	assert_int_equal(s.kubernetes, KM_KUBERNETES_OFF);
 	assert_int_equal(s.decide.on_stale, KM_ON_STALE_REJECT);
@@ -256,6 +256,10 @@ static void layouts_differ_by_nodes_and_collect_only(void **state)
 		  false },
 		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
 		  "collect: {sources: [{replay: {file: x, node: a}}, perf]}\n",
+		  false },
+		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
+		  "collect: {sources: [{replay: {file: x, node: a}}, pcm], "
+		  "roots: {procfs: /host/proc}}\n",
 		  false },
 		{ "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2}]\n"
 		  "collect: {window: 61s, sources: [{replay: {file: x, node: a}}, pcm]}\n",

@@ -127,6 +127,19 @@ static void every_refusal_names_file_line_key_seen_and_wanted(void **state)
 		{ "collect: {sources: pcm}\n",
 		  "c.yaml:1: collect.sources: saw pcm, want auto, or a list of source names and "
 		  "{replay: {file, node, speed, loop}}" },
+		{ "collect: {sources: [os, perf, os]}\n",
+		  "c.yaml:1: collect.sources[2]: saw os again, want it once" },
+		{ "collect: {sources: [perf, resctrl, pcm]}\n",
+		  "c.yaml:1: collect.sources[2]: saw pcm beside perf, want one owner of the core "
+		  "counters (perf goes with either when collect.perf.coreEvents is false)" },
+		{ "collect: {sources: [pcm-server, pcm]}\n",
+		  "c.yaml:1: collect.sources[1]: saw pcm beside pcm-server, want one owner of the "
+		  "core counters (perf goes with either when collect.perf.coreEvents is false)" },
+		{ "collect: {roots: {procfs: host/proc}}\n",
+		  "c.yaml:1: collect.roots.procfs: saw \"host/proc\", want an absolute path" },
+		{ "collect: {pcmServer: {url: \"localhost:9738\"}}\n",
+		  "c.yaml:1: collect.pcmServer.url: saw localhost:9738, want "
+		  "http://HOST:PORT/metrics, or \"\"" },
 		{ "collect: {sources: [replay]}\n", "c.yaml:1: collect.sources[0]: saw replay, "
 		                                    "want pcm, pcm-server, perf, resctrl, os "
 		                                    "or {replay: {file, node}}" },

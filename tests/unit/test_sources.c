@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The source table and replay: pace, loops, files that grow, end, or are no traces. */
+/* Replay: pace, loops, files that grow, end, or are no traces. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -67,11 +67,18 @@ static void trace_init(struct trace *t)
 	t->contiguous = true;
 }
 
+static int trace_try_open(struct trace *t, struct km_err *err)
+{
+	const struct km_source_args args = { .settings = &t->settings, .now_ns = t->now_ns };
+
+	return km_source_open(&args, &t->source, err);
+}
+
 static void trace_open(struct trace *t)
 {
 	struct km_err err = { 0 };
 
-	if (km_source_open(&t->settings, t->now_ns, &t->source, &err) != 0) {
+	if (trace_try_open(t, &err) != 0) {
 		fail_msg("%s", err.text);
 	}
 }
@@ -112,21 +119,6 @@ static void trace_fini(struct trace *t)
 	assert_int_equal(rmdir(t->dir), 0);
 }
 
-static void kinds_come_from_the_table(void **state)
-{
-	struct km_source_settings settings = { .kind = "pcm" };
-	struct km_source *s;
-	struct km_err err = { 0 };
-
-	(void)state;
-	assert_non_null(km_source_find("replay"));
-	assert_null(km_source_find("pcm"));
-	assert_string_equal(km_source_table()[0].name, "replay");
-	assert_int_equal(km_source_open(&settings, 0, &s, &err), -ENOTSUP);
-	assert_non_null(strstr(err.text, "\"pcm\" is not in this build"));
-	km_source_close(NULL);
-}
-
 static void what_is_no_trace_is_refused_when_opened(void **state)
 {
 	static const struct {
@@ -148,7 +140,7 @@ static void what_is_no_trace_is_refused_when_opened(void **state)
 		if (rows[i].content != NULL) {
 			append(&t, rows[i].content);
 		}
-		ret = km_source_open(&t.settings, 0, &t.source, &err);
+		ret = trace_try_open(&t, &err);
 		if (ret != rows[i].want) {
 			fail_msg("row %zu: %d %s", i, ret, err.text);
 		}
@@ -166,7 +158,7 @@ static void a_fifo_does_not_hang_the_sampler(void **state)
 	(void)state;
 	trace_init(&t);
 	assert_int_equal(mkfifo(t.path, 0600), 0);
-	assert_int_equal(km_source_open(&t.settings, 0, &t.source, &err), -EINVAL);
+	assert_int_equal(trace_try_open(&t, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "not a regular file"));
 	trace_fini(&t);
 }
@@ -435,6 +427,7 @@ static void a_real_trace_gives_every_feature(void **state)
 		                             "host.mem_write_bytes_per_s.mean" };
 	const char *dataset = getenv("DATASET");
 	struct km_source_settings settings = { .kind = "replay", .replay = { .speed = 1e6 } };
+	const struct km_source_args args = { .settings = &settings };
 	struct km_cpuset nodes[2];
 	struct km_schema *schema;
 	struct km_features *f;
@@ -460,7 +453,7 @@ static void a_real_trace_gives_every_feature(void **state)
 	assert_int_equal(km_cpuset_parse("0-2", &nodes[0], NULL), 0);
 	assert_int_equal(km_cpuset_parse("3-5", &nodes[1], NULL), 0);
 	assert_int_equal(km_features_create(schema, nodes, 2, &f, NULL), 0);
-	assert_int_equal(km_source_open(&settings, 0, &source, NULL), 0);
+	assert_int_equal(km_source_open(&args, &source, NULL), 0);
 	assert_int_equal(km_source_read(source, KM_NS_PER_S, into_features, f, NULL),
 	                 KM_SOURCE_ENDED);
 	assert_int_equal(km_features_read(f, 0, row), 5);
@@ -475,7 +468,6 @@ static void a_real_trace_gives_every_feature(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kinds_come_from_the_table),
 		cmocka_unit_test(what_is_no_trace_is_refused_when_opened),
 		cmocka_unit_test(a_fifo_does_not_hang_the_sampler),
 		cmocka_unit_test(rows_come_at_the_pace_of_the_trace_times_speed),

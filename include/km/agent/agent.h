@@ -37,7 +37,7 @@ struct km_agent_host {
 	uint32_t host;
 	size_t node_count;
 	const struct km_node_settings *const *node; /* [node_count] */
-	const char *source;                         /* "replay" ... */
+	const char *source; /* "replay", or the live set: "perf+resctrl+os"; "none" */
 };
 
 struct km_agent_source_status {
@@ -49,10 +49,11 @@ struct km_agent_source_status {
 
 /*
  * Lays out hosts and nodes by the settings (replayed hosts first; the nodes no replay claims belong
- * to this machine) and opens the sources; one that fails is reported in its status and retried with
- * back-off. settings and clock are borrowed and must outlive the agent; schema is referenced.
- * returns 0 and *out owned; -EINVAL for a layout that cannot be (unknown node, CPU overlap within a
- * host), -ENOMEM.
+ * to this machine) and, with sources: auto, probes what this machine has (seconds at worst). The
+ * sampler opens the sources; one that fails is reported in its status and retried with back-off.
+ * settings and clock are borrowed and must outlive the agent; schema is referenced. returns 0 and
+ * *out owned; -EINVAL for a layout that cannot be (unknown node, CPU overlap within a host),
+ * -ENOMEM.
  */
 int km_agent_create(const struct km_settings *settings, const struct km_schema *schema,
                     const struct km_clock *clock, struct km_metrics *metrics,

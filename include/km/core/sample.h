@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "km/base/macros.h"
 #include "km/core/metric.h"
 
 struct km_sample {
@@ -17,6 +18,20 @@ struct km_sample {
 	const double *cpu; /* [cpu_count][KM_COUNT_CPU_N], row i = logical CPU i; borrowed */
 	double host[KM_HOST_COUNT_N];
 };
+
+/*
+ * Memory to build a sample in. A zeroed one is empty; `cpu` is what sample.cpu points at, writable.
+ * Belongs to its user; km_sample_space_fini frees.
+ */
+struct km_sample_space {
+	struct km_sample sample;
+	double *cpu;
+	uint32_t cpu_cap;
+};
+
+/* Room for cpu_count CPUs, every count NaN, times 0. returns 0, or -ENOMEM (as it was then). */
+int km_sample_space_reset(struct km_sample_space *sp, uint32_t cpu_count) KM_MUST_CHECK;
+void km_sample_space_fini(struct km_sample_space *sp);
 
 /* The value of one count of one CPU. */
 static inline double km_sample_cpu(const struct km_sample *s, uint32_t cpu, enum km_count c)

@@ -53,14 +53,26 @@ struct km_source_settings {
 	struct km_replay_settings replay;
 };
 
+/*
+ * Options of the live sources, all kinds together. Roots are parameters because a container sees
+ * its host's trees elsewhere, and a test brings its own.
+ */
+struct km_live_settings {
+	char *procfs, *sysfs, *resctrl, *cgroupfs; /* absolute paths of the trees */
+	char *pcm_library;                         /* "" = the loader's search */
+	char *pcm_helper;                          /* "" = kubemarla-pcm beside this program */
+	bool pcm_isolation_process;                /* else a thread of this process */
+	char *pcm_server_url;                      /* of its /metrics; "" = never asked */
+	bool perf_core_events; /* false: only what needs no core counter (bandwidth, C-states) */
+};
+
 struct km_collect_settings {
 	int64_t interval_ns;
 	double window_s; /* used where no model says otherwise */
 	bool auto_sources;
 	struct km_source_settings *source; /* [source_count], when not auto */
 	size_t source_count;
-	char *pcm_library;
-	bool pcm_isolation_process;
+	struct km_live_settings live;
 };
 
 struct km_decide_settings {

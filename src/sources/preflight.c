@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asks every live row and composes the best set: all that work, but one owner of the PMU. */
+#include "km/sources/preflight.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sources_internal.h"
+
+#define BIT(n) (UINT32_C(1) << (n))
+
+#define CORE_COUNTS                                                                                \
+	(BIT(KM_COUNT_CYCLES) | BIT(KM_COUNT_IPC_NS) | BIT(KM_COUNT_L2_MISS) |                     \
+	 BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_C0_NS))
+#define BANDWIDTH_COUNTS (BIT(KM_HOST_MEM_READ_BYTES) | BIT(KM_HOST_MEM_WRITE_BYTES))
+
+/* What a metric needs of an offer: all of `cpu` and all of `host`. */
+static const struct {
+	uint32_t cpu, host;
+} needs[KM_METRIC_N] = {
+	[KM_METRIC_IPC] = { BIT(KM_COUNT_INSTRUCTIONS) | BIT(KM_COUNT_CYCLES), 0 },
+	[KM_METRIC_L2_MPKI] = { BIT(KM_COUNT_L2_MISS) | BIT(KM_COUNT_INSTRUCTIONS), 0 },
+	[KM_METRIC_L3_MPKI] = { BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_INSTRUCTIONS), 0 },
+	[KM_METRIC_L3_PER_L2] = { BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_L2_MISS), 0 },
+	[KM_METRIC_L2_MISS_PER_S] = { BIT(KM_COUNT_L2_MISS), 0 },
+	[KM_METRIC_L3_MISS_PER_S] = { BIT(KM_COUNT_L3_MISS), 0 },
+	[KM_METRIC_INSTRUCTIONS_PER_S] = { BIT(KM_COUNT_INSTRUCTIONS), 0 },
+	[KM_METRIC_C0_RATIO] = { BIT(KM_COUNT_C0_NS), 0 },
+	[KM_METRIC_C1_RATIO] = { BIT(KM_COUNT_C1_NS), 0 },
+	[KM_METRIC_C6_RATIO] = { BIT(KM_COUNT_C6_NS), 0 },
+	[KM_METRIC_MEM_READ_BYTES_PER_S] = { 0, BIT(KM_HOST_MEM_READ_BYTES) },
+	[KM_METRIC_MEM_WRITE_BYTES_PER_S] = { 0, BIT(KM_HOST_MEM_WRITE_BYTES) },
+	[KM_METRIC_L3_OCCUPANCY_BYTES] = { 0, BIT(KM_HOST_L3_OCCUPANCY_BYTES) },
+	[KM_METRIC_L2_MISS_PER_ACTIVE_S] = { BIT(KM_COUNT_L2_MISS) | BIT(KM_COUNT_C0_NS), 0 },
+	[KM_METRIC_L3_MISS_PER_ACTIVE_S] = { BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_C0_NS), 0 },
+	[KM_METRIC_WORK_RATIO] = { BIT(KM_COUNT_INSTRUCTIONS) | BIT(KM_COUNT_CYCLES) |
+	                                   BIT(KM_COUNT_C0_NS),
+	                           0 },
+	[KM_METRIC_CPU_PSI_RATIO] = { 0, BIT(KM_HOST_CPU_PSI_NS) },
+	[KM_METRIC_MEMORY_PSI_RATIO] = { 0, BIT(KM_HOST_MEMORY_PSI_NS) },
+	[KM_METRIC_IO_PSI_RATIO] = { 0, BIT(KM_HOST_IO_PSI_NS) },
+	[KM_METRIC_BUSY_RATIO] = { BIT(KM_COUNT_BUSY_NS), 0 },
+	[KM_METRIC_STEAL_RATIO] = { BIT(KM_COUNT_STEAL_NS), 0 },
+	[KM_METRIC_THROTTLED_RATIO] = { 0, BIT(KM_HOST_THROTTLED_NS) },
+	[KM_METRIC_RUNNABLE_PER_CPU] = { 0, BIT(KM_HOST_RUNNABLE) },
+	[KM_METRIC_CONTEXT_SWITCHES_PER_S] = { BIT(KM_COUNT_CONTEXT_SWITCHES), 0 },
+};
+
+void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out)
+{
+	const char *comma = "";
+
+	for (unsigned m = 0; m < KM_METRIC_N; m++) {
+		if ((needs[m].cpu & ~offer->cpu) != 0 || (needs[m].host & ~offer->host) != 0) {
+			continue;
+		}
+		km_buf_printf(out, "%s%s", comma, km_metric_info((enum km_metric)m)->name);
+		comma = ", ";
+	}
+}
+
+static enum km_tier tier_of(const struct km_source_offer *all)
+{
+	if ((all->cpu & CORE_COUNTS) != 0) {
+		return (all->host & BANDWIDTH_COUNTS) != 0 ? KM_TIER_UNCORE : KM_TIER_CORE;
+	}
+	return all->cpu != 0 || all->host != 0 ? KM_TIER_OS : KM_TIER_NONE;
+}
+
+void km_preflight_run(const struct km_source_args *args, struct km_preflight *out)
+{
+	struct km_source_args own = *args;
+	struct km_source_offer all = { .cpu = 0 };
+	const char *owner = NULL;
+
+	memset(out, 0, sizeof(*out));
+	for (const struct km_source_ops *const *ops = km_source_table(); *ops != NULL; ops++) {
+		struct km_preflight_row *row = &out->row[out->count];
+		struct km_err why = { .code = 0 };
+
+		if (!(*ops)->live || out->count == KM_PREFLIGHT_MAX) {
+			continue;
+		}
+		out->count++;
+		row->ops = *ops;
+		(void)snprintf(row->settings.kind, sizeof(row->settings.kind), "%s", (*ops)->name);
+		own.settings = &row->settings;
+		row->result = km_source_probe(&own, &row->offer, &why);
+		row->chosen = row->result == 0 && !(row->offer.owns_pmu && owner != NULL);
+		if (row->result != 0) {
+			(void)snprintf(row->why, sizeof(row->why), "%s", why.text);
+		} else if (!row->chosen) {
+			(void)snprintf(row->why, sizeof(row->why),
+			               "not taken: %s has the core counters, and one source may",
+			               owner);
+		} else {
+			all.cpu |= row->offer.cpu;
+			all.host |= row->offer.host;
+			owner = row->offer.owns_pmu ? (*ops)->name : owner;
+		}
+	}
+	out->tier = tier_of(&all);
+}

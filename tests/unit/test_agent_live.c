@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A set of live sources under the agent: merged, late, broken, refused. The table of sources is a
+ * fake one, in this file, so that a source can misbehave as the test wants it to.
+ */
+#include "km/sources/preflight.h"
+
+#include "support/agent_world.h"
+
+struct fake {
+	struct km_source base;
+	int64_t last_ns;
+	unsigned reads;
+};
+
+/* How the fake of each name behaves in the test that runs. */
+struct script {
+	int open, probe; /* 0 or negative errno */
+	int state;       /* of reads */
+	bool silent;     /* reads deliver nothing */
+	bool owns_pmu;
+	double instructions, cycles, c0_ns, read_bytes; /* per second */
+	unsigned opened, closed, reads;
+};
+
+static struct script core, more;
+
+static struct script *script_of(const char *name)
+{
+	return strcmp(name, "core") == 0 ? &core : &more;
+}
+
+static int fake_probe(struct script *s, struct km_source_offer *out, struct km_err *err)
+{
+	if (s->probe != 0) {
+		return km_err_set(err, -s->probe, "no such luck");
+	}
+	out->owns_pmu = s->owns_pmu;
+	out->cpu = isnan(s->cycles) ? 0 : 1U << KM_COUNT_CYCLES | 1U << KM_COUNT_INSTRUCTIONS;
+	out->host = isnan(s->read_bytes) ? 0 : 1U << KM_HOST_MEM_READ_BYTES;
+	return 0;
+}
+
+static int probe_core(const struct km_source_args *a, struct km_source_offer *o, struct km_err *e)
+{
+	assert_non_null(a->live);
+	return fake_probe(&core, o, e);
+}
+
+static int probe_more(const struct km_source_args *a, struct km_source_offer *o, struct km_err *e)
+{
+	assert_non_null(a->live);
+	return fake_probe(&more, o, e);
+}
+
+static int fake_open(const struct km_source_args *args, struct km_source **out, struct km_err *err)
+{
+	struct script *s = script_of(args->settings->kind);
+	struct fake *f;
+
+	if (s->open != 0) {
+		return km_err_set(err, -s->open, "not today");
+	}
+	f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	s->opened++;
+	*out = &f->base;
+	return 0;
+}
+
+static int fake_read(struct km_source *base, int64_t now_ns, km_sample_fn *emit, void *ctx,
+                     struct km_err *err)
+{
+	struct fake *f = (struct fake *)base;
+	struct script *s = script_of(base->ops->name);
+	struct km_sample_space sp = { .cpu_cap = 0 };
+	double elapsed_s = (double)(now_ns - f->last_ns) * 1e-9;
+
+	s->reads++;
+	f->reads++;
+	if (s->state < 0) {
+		return km_err_set(err, -s->state, "it broke");
+	}
+	if (!s->silent && f->last_ns != 0) {
+		assert_int_equal(km_sample_space_reset(&sp, 2), 0);
+		for (size_t c = 0; c < 2; c++) {
+			double *cpu = sp.cpu + c * KM_COUNT_CPU_N;
+
+			cpu[KM_COUNT_INSTRUCTIONS] = s->instructions * elapsed_s;
+			cpu[KM_COUNT_CYCLES] = s->cycles * elapsed_s;
+			cpu[KM_COUNT_C0_NS] = s->c0_ns * elapsed_s;
+		}
+		sp.sample.host[KM_HOST_MEM_READ_BYTES] = s->read_bytes * elapsed_s;
+		sp.sample.start_ns = f->last_ns;
+		sp.sample.end_ns = now_ns;
+		emit(ctx, &sp.sample);
+		km_sample_space_fini(&sp);
+	}
+	f->last_ns = s->silent ? f->last_ns : now_ns;
+	return s->state;
+}
+
+static void fake_close(struct km_source *base)
+{
+	script_of(base->ops->name)->closed++;
+	free(base);
+}
+
+static void fake_stats(const struct km_source *base, struct km_source_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->fault[KM_FAULT_TIMEOUT] = ((const struct fake *)base)->reads;
+	strcpy(out->note, "fine");
+}
+
+static const struct km_source_ops fake_core = { "core",    "",        true,       probe_core,
+	                                        fake_open, fake_read, fake_close, fake_stats };
+static const struct km_source_ops fake_more = { "more",    "",        true,       probe_more,
+	                                        fake_open, fake_read, fake_close, fake_stats };
+static const struct km_source_ops *const fakes[] = { &fake_core, &fake_more, NULL };
+
+/* What src/sources/source.c has, over the fakes. */
+const struct km_source_ops *const *km_source_table(void)
+{
+	return fakes;
+}
+
+const struct km_source_ops *km_source_find(const char *kind)
+{
+	return strcmp(kind, "core") == 0 ? &fake_core : &fake_more;
+}
+
+const char *km_source_fault_name(enum km_source_fault f)
+{
+	return f == KM_FAULT_TIMEOUT ? "timeout" : f == KM_FAULT_GARBLED ? "garbled" : "other";
+}
+
+int km_source_probe(const struct km_source_args *args, struct km_source_offer *out,
+                    struct km_err *err)
+{
+	return km_source_find(args->settings->kind)->probe(args, out, err);
+}
+
+int km_source_open(const struct km_source_args *args, struct km_source **out, struct km_err *err)
+{
+	const struct km_source_ops *ops = km_source_find(args->settings->kind);
+	int ret = ops->open(args, out, err);
+
+	if (ret == 0) {
+		(*out)->ops = ops;
+	}
+	return ret;
+}
+
+int km_source_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
+                   struct km_err *err)
+{
+	return s->ops->read(s, now_ns, emit, ctx, err);
+}
+
+void km_source_get_stats(const struct km_source *s, struct km_source_stats *out)
+{
+	s->ops->stats(s, out);
+}
+
+void km_source_close(struct km_source *s)
+{
+	if (s != NULL) {
+		s->ops->close(s);
+	}
+}
+
+/* Fakes that work: one gives core counts, the other C0 and bandwidth. */
+static void live_world(struct world *w)
+{
+	core = (struct script){
+		.instructions = 2e9, .cycles = 1e9, .c0_ns = NAN, .read_bytes = NAN
+	};
+	more = (struct script){
+		.instructions = NAN, .cycles = NAN, .c0_ns = 5e8, .read_bytes = 3e6
+	};
+	world_init(w);
+	add_node(w, "a", "0");
+}
+
+static uint64_t counter(struct world *w, const char *name, const char *source)
+{
+	return km_counter_value(km_metrics_counter(w->metrics, name, "", "source", source, NULL));
+}
+
+static void samples_of_a_set_are_one_sample(void **state)
+{
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	add_source(&w, "core", NULL, NULL, NULL);
+	add_source(&w, "more", NULL, NULL, NULL);
+	create(&w);
+	for (int i = 0; i <= 5; i++) {
+		tick_after(&w, 1);
+	}
+	assert_int_equal(w.last[0]->version, 1);
+	assert_int_equal(w.last[0]->tier, KM_TIER_UNCORE);
+	assert_int_equal(w.last[0]->outside_cpus, 1);
+	assert_true(fabs(w.last[0]->row[0] - 0.5) < 1e-9); /* node.c0_ratio.mean */
+	assert_true(fabs(w.last[0]->row[1] - 2) < 1e-9);   /* node.ipc.mean */
+	assert_true(fabs(w.last[0]->row[2] - 3e6) < 1e-3); /* host.mem_read_bytes_per_s.mean */
+	world_fini(&w);
+	assert_int_equal(core.closed, 1);
+	assert_int_equal(more.closed, 1);
+}
+
+static void a_source_that_falls_silent_costs_its_own_counts_only(void **state)
+{
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	add_source(&w, "core", NULL, NULL, NULL);
+	add_source(&w, "more", NULL, NULL, NULL);
+	create(&w);
+	tick_after(&w, 1);
+	more.silent = true; /* it never delivered: starting, not late */
+	tick_after(&w, 1);
+	assert_int_equal(counter(&w, "kubemarla_agent_source_late_total", "more"), 0);
+	more.silent = false;
+	tick_after(&w, 1);
+	more.silent = true;
+	for (int i = 0; i < 60; i++) {
+		tick_after(&w, 1);
+	}
+	assert_true(isnan(w.last[0]->row[0]));
+	assert_true(fabs(w.last[0]->row[1] - 2) < 1e-9);
+	assert_int_equal(w.last[0]->tier, KM_TIER_CORE);
+	/* the sample before the silence was 2 s long and spoke for one tick more */
+	assert_int_equal(counter(&w, "kubemarla_agent_source_late_total", "more"), 59);
+	assert_int_equal(counter(&w, "kubemarla_agent_source_late_total", "core"), 0);
+	world_fini(&w);
+}
+
+static void a_source_that_breaks_is_closed_and_tried_again(void **state)
+{
+	struct km_agent_source_status st[2];
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	add_source(&w, "core", NULL, NULL, NULL);
+	add_source(&w, "more", NULL, NULL, NULL);
+	create(&w);
+	more.state = KM_SOURCE_STARTING;
+	more.silent = true;
+	tick_after(&w, 1);
+	assert_int_equal(km_agent_sources(w.agent, st, 2), 2);
+	assert_int_equal(st[0].state, KM_SOURCE_LIVE);
+	assert_string_equal(st[0].detail, "fine");
+	assert_int_equal(st[1].state, KM_SOURCE_STARTING);
+	more.state = -EIO;
+	tick_after(&w, 1);
+	assert_int_equal(more.closed, 1);
+	km_agent_sources(w.agent, st, 2);
+	assert_int_equal(st[1].state, -EIO);
+	assert_string_equal(st[1].detail, "it broke");
+	more.state = KM_SOURCE_LIVE;
+	more.silent = false;
+	tick_after(&w, 0.5); /* the back-off is 1 s */
+	assert_int_equal(more.opened, 1);
+	for (int i = 0; i < 12; i++) {
+		tick_after(&w, 1);
+	}
+	assert_int_equal(more.opened, 2);
+	assert_int_equal(w.last[0]->tier, KM_TIER_UNCORE);
+	assert_int_equal(km_counter_value(km_metrics_counter(
+				 w.metrics, "kubemarla_agent_source_faults_total", "", "source",
+				 "more", "reason", "timeout", NULL)),
+	                 more.reads);
+	world_fini(&w);
+}
+
+static void what_cannot_be_costs_one_source_its_sample(void **state)
+{
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	more.c0_ns = 2e9; /* more than there is time */
+	add_source(&w, "core", NULL, NULL, NULL);
+	add_source(&w, "more", NULL, NULL, NULL);
+	create(&w);
+	for (int i = 0; i <= 5; i++) {
+		tick_after(&w, 1);
+	}
+	assert_true(isnan(w.last[0]->row[0]));
+	assert_true(fabs(w.last[0]->row[1] - 2) < 1e-9);
+	assert_int_equal(km_counter_value(km_metrics_counter(
+				 w.metrics, "kubemarla_agent_samples_dropped_total", "", "reason",
+				 "implausible", NULL)),
+	                 5);
+	world_fini(&w);
+}
+
+static void auto_takes_all_that_work_but_one_owner_of_the_pmu(void **state)
+{
+	static const struct {
+		int probe;
+		bool both_own;
+		const char *set, *why;
+		enum km_tier tier;
+	} rows[] = {
+		{ 0, false, "core+more", "", KM_TIER_UNCORE },
+		{ 0, true, "core", "not taken: core has the core counters, and one source may",
+		  KM_TIER_CORE },
+		{ -EACCES, false, "more", "", KM_TIER_OS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		struct km_agent_source_status st[2];
+		struct km_agent_host host;
+		struct world w;
+
+		live_world(&w);
+		core.probe = rows[i].probe;
+		core.owns_pmu = true;
+		more.owns_pmu = rows[i].both_own;
+		w.settings.collect.auto_sources = true;
+		create(&w);
+		km_agent_host(w.agent, 0, &host);
+		assert_string_equal(host.source, rows[i].set);
+		for (int t = 0; t <= 5; t++) {
+			tick_after(&w, 1);
+		}
+		assert_int_equal(km_agent_sources(w.agent, st, 2), 2);
+		if (rows[i].probe != 0) {
+			assert_int_equal(st[0].state, rows[i].probe);
+			assert_string_equal(st[0].detail, "no such luck");
+			assert_int_equal(core.opened, 0);
+		}
+		if (rows[i].why[0] != '\0') {
+			assert_int_equal(st[1].state, -EBUSY);
+			assert_string_equal(st[1].detail, rows[i].why);
+			assert_int_equal(more.opened, 0);
+		}
+		world_fini(&w);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(samples_of_a_set_are_one_sample),
+		cmocka_unit_test(a_source_that_falls_silent_costs_its_own_counts_only),
+		cmocka_unit_test(a_source_that_breaks_is_closed_and_tried_again),
+		cmocka_unit_test(what_cannot_be_costs_one_source_its_sample),
+		cmocka_unit_test(auto_takes_all_that_work_but_one_owner_of_the_pmu),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
