@@ -69,6 +69,8 @@ WIRE_BIN   := $(WIRE_SRC:tests/wire/%.c=$(OUT)/tests/wire-%)
 # A library too: a test takes what it calls, and may stand in for the rest of libkm.
 SUPPORT_OBJ:= $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/support/*.c)))
 SUPPORT    := $(OBJ)/libsupport.a
+# Scripts that print TAP: what no C program is needed for.
+SCRIPT_TESTS := $(sort $(wildcard tests/script/test_*.sh))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/tests/replay-%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
@@ -107,7 +109,8 @@ run: build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.
 
 .PHONY: test
 test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) ## all tests that need no hardware, root, cluster or network
-	$(Q)DATASET=$(DATASET) tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN)
+	$(Q)DATASET=$(DATASET) tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) \
+		$(SCRIPT_TESTS)
 
 ##@ Model
 .PHONY: model
