@@ -304,7 +304,8 @@ static const struct conf_option settings_rows[] = {
 		.choices = on_stales,
 		.reload = true,
 		.help = "What a node without usable data gets: Neutral passes and scores low among "
-			"the fresh, Avoid scores 0, Reject filters it out.",
+			"the fresh, Avoid scores 0, Reject filters it out in mode Enforce "
+			"(which comes with policies; until then it is Avoid).",
 		FIELD(km_settings, decide.on_stale),
 	},
 	{
