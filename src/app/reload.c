@@ -116,9 +116,11 @@ void app_reload(struct app *a)
 {
 	struct change c = { .settings = NULL };
 	struct km_err err = { .code = 0 };
+	struct app_stamp seen = a->model_seen;
 
 	if (build(a, &c, &err) != 0) {
 		discard(&c);
+		a->model_seen = seen; /* a model that was read in vain is read again */
 		km_counter_add(a->reloads_refused, 1);
 		km_log_error("app", "reload refused error=\"%s\" serving=\"the old settings\"",
 		             err.text);
