@@ -30,13 +30,15 @@ struct km_cpu_list {
  * counted, NaN where too little of it was measured.
  */
 struct km_bin {
-	uint32_t cpu_count;
+	uint32_t cpu_count, node_count;
 	uint32_t sample_count;
 	int64_t start_ns, end_ns; /* source time */
 	double elapsed_ns;        /* measured time: without gaps between samples */
 	double last_sample_ns;
 	double *sum;         /* [cpu_count][KM_COUNT_CPU_N] */
 	double *measured_ns; /* same shape: how long each count was measured */
+	double *node_sum;    /* [node_count][KM_NODE_COUNT_N] */
+	double *node_measured_ns;
 	double host_sum[KM_HOST_COUNT_N];
 	double host_measured_ns[KM_HOST_COUNT_N];
 };
@@ -44,7 +46,7 @@ struct km_bin {
 /* Which kinds of metric a bin holds; or-ed over the window they give the tier. */
 enum km_bin_kind { KM_BIN_CORE = 1, KM_BIN_BANDWIDTH = 2, KM_BIN_OS = 4 };
 
-int km_bin_init(struct km_bin *b, uint32_t cpu_count) KM_MUST_CHECK;
+int km_bin_init(struct km_bin *b, uint32_t cpu_count, uint32_t node_count) KM_MUST_CHECK;
 void km_bin_fini(struct km_bin *b);
 void km_bin_clear(struct km_bin *b);
 
@@ -57,11 +59,20 @@ bool km_bin_full(const struct km_bin *b, double bin_s);
 void km_bin_settle(struct km_bin *b);
 unsigned km_bin_kinds(const struct km_bin *b);
 
+#define KM_NO_NODE UINT32_MAX
+
+/* What a metric is asked of: CPUs, and the node they are, if they are one. */
+struct km_subject {
+	struct km_cpu_list cpus;
+	uint32_t node; /* KM_NO_NODE: none, and pressure is the host's */
+	bool is_host;  /* all CPUs there are */
+};
+
 /*
- * The metric of a set of CPUs in a settled bin (the set is ignored for metrics of the host).
+ * The metric of a subject in a settled bin (its CPUs are ignored for metrics of host and nodes).
  * returns NaN when not measured; *implausible is set, and NaN returned, outside the bounds.
  */
-double km_bin_metric(const struct km_bin *b, const struct km_cpu_list *cpus, enum km_metric m,
+double km_bin_metric(const struct km_bin *b, const struct km_subject *of, enum km_metric m,
                      bool *implausible);
 
 /*
@@ -82,7 +93,7 @@ enum km_set_kind {
 
 /* One CPU set and the rings of the metrics read of it. */
 struct km_set {
-	struct km_cpu_list cpus;
+	struct km_subject of;
 	uint32_t metrics; /* bit per enum km_metric */
 	uint32_t first;   /* its rings: [first, first + bits set) in order of the metric */
 };
@@ -91,7 +102,7 @@ struct km_layout {
 	uint32_t cpu_count;
 	uint32_t set_count;
 	uint32_t ring_count;
-	struct km_set *set;   /* [set_count], each with at least one CPU or host metrics */
+	struct km_set *set;   /* [set_count], each with at least one CPU, but that of the host */
 	uint32_t *node_set;   /* [node_count][KM_SET_KIND_N]; KM_SET_NONE = no such CPUs */
 	uint32_t *cpu_set;    /* [cpu_count]: the set of that CPU alone, or KM_SET_NONE */
 	uint16_t *cpu_pool;   /* memory of all lists */

@@ -90,7 +90,7 @@ static int start_windows(struct km_features *f, uint32_t cpu_count)
 	struct km_layout layout;
 	struct km_bin bin;
 
-	if (km_bin_init(&bin, cpu_count) != 0) {
+	if (km_bin_init(&bin, cpu_count, (uint32_t)f->node_count) != 0) {
 		return -ENOMEM;
 	}
 	if (km_layout_init(&layout, f->schema, f->closed_cap, f->node_cpus, f->node_count,
@@ -140,7 +140,7 @@ static void push_series(struct km_features *f)
 
 		for (uint32_t left = set->metrics; left != 0; left &= left - 1) {
 			bool implausible;
-			double v = km_bin_metric(&f->bin, &set->cpus,
+			double v = km_bin_metric(&f->bin, &set->of,
 			                         (enum km_metric)__builtin_ctz(left), &implausible);
 
 			km_ring_push(ring++, v);

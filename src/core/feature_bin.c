@@ -30,13 +30,17 @@ static const bool carries_weight[KM_COUNT_CPU_N] = {
 	[KM_COUNT_IPC_WEIGHT_NS] = true,
 };
 
-int km_bin_init(struct km_bin *b, uint32_t cpu_count)
+int km_bin_init(struct km_bin *b, uint32_t cpu_count, uint32_t node_count)
 {
 	memset(b, 0, sizeof(*b));
 	b->sum = calloc((size_t)cpu_count + 1, sizeof(double) * 2 * KM_COUNT_CPU_N);
-	if (b->sum == NULL) {
+	b->node_sum = calloc((size_t)node_count + 1, sizeof(double) * 2 * KM_NODE_COUNT_N);
+	if (b->sum == NULL || b->node_sum == NULL) {
+		km_bin_fini(b);
 		return -ENOMEM;
 	}
+	b->node_measured_ns = b->node_sum + (size_t)node_count * KM_NODE_COUNT_N;
+	b->node_count = node_count;
 	b->measured_ns = b->sum + (size_t)cpu_count * KM_COUNT_CPU_N;
 	b->cpu_count = cpu_count;
 	return 0;
@@ -45,6 +49,7 @@ int km_bin_init(struct km_bin *b, uint32_t cpu_count)
 void km_bin_fini(struct km_bin *b)
 {
 	free(b->sum);
+	free(b->node_sum);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -53,24 +58,35 @@ void km_bin_clear(struct km_bin *b)
 	size_t values = (size_t)b->cpu_count * KM_COUNT_CPU_N;
 
 	memset(b->sum, 0, 2 * values * sizeof(double));
+	memset(b->node_sum, 0,
+	       (size_t)b->node_count * 2 * KM_NODE_COUNT_N * sizeof(b->node_sum[0]));
 	memset(b->host_sum, 0, sizeof(b->host_sum));
 	memset(b->host_measured_ns, 0, sizeof(b->host_measured_ns));
 	b->sample_count = 0;
 	b->elapsed_ns = 0;
 }
 
+/* Adds what is known of `values` counts. */
+static void add_known(double *sum, double *measured_ns, const double *from, size_t values,
+                      double elapsed_ns)
+{
+	for (size_t i = 0; i < values; i++) {
+		bool known = !isnan(from[i]);
+
+		sum[i] += known ? from[i] : 0;
+		measured_ns[i] += known ? elapsed_ns : 0;
+	}
+}
+
 void km_bin_add(struct km_bin *b, const struct km_sample *s)
 {
+	uint32_t nodes = s->node_count < b->node_count ? s->node_count : b->node_count;
 	size_t values = (size_t)s->cpu_count * KM_COUNT_CPU_N;
 	double elapsed_ns = (double)(s->end_ns - s->start_ns);
 
-	for (size_t i = 0; i < values; i++) {
-		double v = s->cpu[i];
-		bool known = !isnan(v);
-
-		b->sum[i] += known ? v : 0;
-		b->measured_ns[i] += known ? elapsed_ns : 0;
-	}
+	add_known(b->sum, b->measured_ns, s->cpu, values, elapsed_ns);
+	add_known(b->node_sum, b->node_measured_ns, s->node, (size_t)nodes * KM_NODE_COUNT_N,
+	          elapsed_ns);
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		double v = s->host[h];
 
@@ -119,6 +135,9 @@ void km_bin_settle(struct km_bin *b)
 			}
 		}
 	}
+	for (size_t i = 0; i < (size_t)b->node_count * KM_NODE_COUNT_N; i++) {
+		b->node_sum[i] = settle(b->node_sum[i], b->node_measured_ns[i], b->elapsed_ns);
+	}
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		double measured_ns = b->host_measured_ns[h];
 
@@ -151,6 +170,11 @@ unsigned km_bin_kinds(const struct km_bin *b)
 	if (!isnan(b->host_sum[KM_HOST_MEM_READ_BYTES]) ||
 	    !isnan(b->host_sum[KM_HOST_MEM_WRITE_BYTES])) {
 		kinds |= KM_BIN_BANDWIDTH;
+	}
+	for (size_t i = 0; i < (size_t)b->node_count * KM_NODE_COUNT_N; i++) {
+		if (!isnan(b->node_sum[i])) {
+			kinds |= KM_BIN_OS;
+		}
 	}
 	if (!isnan(b->host_sum[KM_HOST_CPU_PSI_NS]) || !isnan(b->host_sum[KM_HOST_RUNNABLE])) {
 		kinds |= KM_BIN_OS;

@@ -67,8 +67,10 @@ static uint32_t add_set(struct builder *b, uint32_t cpu_count, enum km_set_kind 
 		return KM_SET_NONE;
 	}
 	set = &l->set[l->set_count];
-	set->cpus.cpu = l->cpu_pool + b->pool_used;
-	set->cpus.count = cpu_count;
+	set->of.cpus.cpu = l->cpu_pool + b->pool_used;
+	set->of.cpus.count = cpu_count;
+	set->of.node = KM_NO_NODE;
+	set->of.is_host = kind == KM_SET_HOST;
 	set->metrics = b->metrics[kind];
 	b->pool_used += cpu_count;
 	return l->set_count++;
@@ -132,6 +134,9 @@ static void add_node_sets(struct builder *b, size_t node, const struct km_cpuset
 		of[KM_SET_NODE] = share_set(b, b->l->cpu_set[own_first], KM_SET_NODE);
 	} else {
 		of[KM_SET_NODE] = add_set(b, gather(b, own, NULL), KM_SET_NODE);
+	}
+	if (of[KM_SET_NODE] != KM_SET_NONE) {
+		b->l->set[of[KM_SET_NODE]].of.node = (uint32_t)node;
 	}
 	of[KM_SET_PEER] = add_set(b, gather(b, &others, NULL), KM_SET_PEER);
 	if (spare_set == KM_SET_NONE && of[KM_SET_PEER] != KM_SET_NONE &&

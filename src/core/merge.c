@@ -83,12 +83,18 @@ int km_merge_take(struct km_merge *m, size_t source, const struct km_sample *sam
 		}
 		return -EINVAL;
 	}
-	if (km_sample_space_reset(&slot->space, sample->cpu_count) != 0) {
+	if (km_sample_space_reset(&slot->space, sample->cpu_count) != 0 ||
+	    km_sample_space_nodes(&slot->space, sample->node_count) != 0) {
+		slot->credit_ns = 0;
 		return -ENOMEM;
 	}
 	if (sample->cpu_count > 0) {
 		memcpy(slot->space.cpu, sample->cpu,
 		       (size_t)sample->cpu_count * KM_COUNT_CPU_N * sizeof(sample->cpu[0]));
+	}
+	if (sample->node_count > 0) {
+		memcpy(slot->space.node, sample->node,
+		       (size_t)sample->node_count * KM_NODE_COUNT_N * sizeof(sample->node[0]));
 	}
 	memcpy(slot->space.sample.host, sample->host, sizeof(sample->host));
 	slot->space.sample.start_ns = sample->start_ns;
@@ -109,6 +115,12 @@ static void fill(struct km_sample_space *to, const struct km_sample_space *from,
 			to->cpu[i] = from->cpu[i] * scale;
 		}
 	}
+	values = (size_t)from->sample.node_count * KM_NODE_COUNT_N;
+	for (size_t i = 0; i < values; i++) {
+		if (isnan(to->node[i])) {
+			to->node[i] = from->node[i] * scale;
+		}
+	}
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		if (isnan(to->sample.host[h])) {
 			to->sample.host[h] =
@@ -123,11 +135,17 @@ static bool speaks(const struct slot *slot, int64_t tick_ns)
 	return slot->credit_ns > 0 && slot->credit_ns >= tick_ns / 2;
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 const struct km_sample *km_merge_end(struct km_merge *m, int64_t now_ns)
 {
 	int64_t start_ns = m->end_ns;
 	int64_t tick_ns = now_ns - start_ns;
 	uint32_t cpus = 0;
+	uint32_t nodes = 0;
 	size_t speaking = 0;
 
 	if (!m->started || tick_ns <= 0) {
@@ -142,11 +160,12 @@ const struct km_sample *km_merge_end(struct km_merge *m, int64_t now_ns)
 		m->slot[i].missed = !speaks(slot, tick_ns);
 		if (!slot->missed) {
 			speaking++;
-			cpus = slot->space.sample.cpu_count > cpus ? slot->space.sample.cpu_count
-			                                           : cpus;
+			cpus = larger(cpus, slot->space.sample.cpu_count);
+			nodes = larger(nodes, slot->space.sample.node_count);
 		}
 	}
-	if (speaking == 0 || km_sample_space_reset(&m->out, cpus) != 0) {
+	if (speaking == 0 || km_sample_space_reset(&m->out, cpus) != 0 ||
+	    km_sample_space_nodes(&m->out, nodes) != 0) {
 		return NULL;
 	}
 	m->out.sample.start_ns = start_ns;

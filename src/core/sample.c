@@ -41,9 +41,32 @@ static const struct {
 	[KM_HOST_CPU_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
 	[KM_HOST_MEMORY_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
 	[KM_HOST_IO_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
-	[KM_HOST_THROTTLED_NS] = { 1024e9, "throttled time out of range" },
 	[KM_HOST_RUNNABLE] = { 0, "runnable tasks out of range" },
+	[KM_HOST_CONTEXT_SWITCHES] = { KM_CPU_MAX * CPU_COUNT_PER_S_MAX,
+	                               "context switches out of range" },
 };
+
+static const double node_per_s_max[KM_NODE_COUNT_N] = {
+	[KM_NODE_CPU_PSI_NS] = SHARE_SLACK * 1e9,
+	[KM_NODE_MEMORY_PSI_NS] = SHARE_SLACK * 1e9,
+	[KM_NODE_IO_PSI_NS] = SHARE_SLACK * 1e9,
+	[KM_NODE_THROTTLED_NS] = KM_CPU_MAX * 1e9,
+};
+
+static const char *check_nodes(const struct km_sample *s, double elapsed_s)
+{
+	size_t values = (size_t)s->node_count * KM_NODE_COUNT_N;
+
+	for (size_t i = 0; i < values; i++) {
+		if (s->node[i] < 0) {
+			return "negative count";
+		}
+		if (s->node[i] > node_per_s_max[i % KM_NODE_COUNT_N] * elapsed_s) {
+			return "stall time of a node beyond elapsed time";
+		}
+	}
+	return NULL;
+}
 
 static const char *check_cpu(const double *count, double elapsed_ns)
 {
@@ -102,7 +125,7 @@ const char *km_sample_implausible(const struct km_sample *s)
 			return why;
 		}
 	}
-	return NULL;
+	return check_nodes(s, elapsed_ns * 1e-9);
 }
 
 int km_sample_space_reset(struct km_sample_space *sp, uint32_t cpu_count)
@@ -128,11 +151,35 @@ int km_sample_space_reset(struct km_sample_space *sp, uint32_t cpu_count)
 	sp->sample.end_ns = 0;
 	sp->sample.cpu_count = cpu_count;
 	sp->sample.cpu = sp->cpu;
+	sp->sample.node_count = 0;
+	sp->sample.node = NULL;
+	return 0;
+}
+
+int km_sample_space_nodes(struct km_sample_space *sp, uint32_t node_count)
+{
+	size_t values = (size_t)node_count * KM_NODE_COUNT_N;
+
+	if (node_count > sp->node_cap) {
+		double *grown = reallocarray(sp->node, values, sizeof(sp->node[0]));
+
+		if (grown == NULL) {
+			return -ENOMEM;
+		}
+		sp->node = grown;
+		sp->node_cap = node_count;
+	}
+	for (size_t i = 0; i < values; i++) {
+		sp->node[i] = NAN;
+	}
+	sp->sample.node_count = node_count;
+	sp->sample.node = sp->node;
 	return 0;
 }
 
 void km_sample_space_fini(struct km_sample_space *sp)
 {
 	free(sp->cpu);
+	free(sp->node);
 	memset(sp, 0, sizeof(*sp));
 }

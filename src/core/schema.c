@@ -108,6 +108,29 @@ static void list_words(const char *const *words, int count, char *out, size_t ou
 	}
 }
 
+/* Where a metric exists that is not one of any CPUs. */
+static const char *const scopes_of[] = {
+	[KM_OF_CPUS] = "",
+	[KM_OF_HOST] = "host",
+	[KM_OF_PRESSURE] = "host or node",
+	[KM_OF_NODE] = "node",
+};
+
+static bool exists_in(enum km_metric metric, enum km_scope scope)
+{
+	switch (km_metric_info(metric)->of) {
+	case KM_OF_CPUS:
+		return true;
+	case KM_OF_HOST:
+		return scope == KM_SCOPE_HOST;
+	case KM_OF_PRESSURE:
+		return scope == KM_SCOPE_HOST || scope == KM_SCOPE_NODE;
+	case KM_OF_NODE:
+		return scope == KM_SCOPE_NODE;
+	}
+	return false;
+}
+
 static int parse_measured(const char *name, const char *rest, struct km_feature *out,
                           struct km_err *err)
 {
@@ -132,9 +155,10 @@ static int parse_measured(const char *name, const char *rest, struct km_feature 
 		return km_err_set(err, EINVAL, "feature \"%.64s\": unknown statistic, wanted %s",
 		                  name, known);
 	}
-	if (!km_metric_info((enum km_metric)metric)->per_cpu && !scopes[out->scope].host_wide) {
-		return km_err_set(err, EINVAL, "feature \"%.64s\": %s exists for scope host only",
-		                  name, km_metric_info((enum km_metric)metric)->name);
+	if (!exists_in((enum km_metric)metric, out->scope)) {
+		return km_err_set(err, EINVAL, "feature \"%.64s\": %s exists for scope %s only",
+		                  name, km_metric_info((enum km_metric)metric)->name,
+		                  scopes_of[km_metric_info((enum km_metric)metric)->of]);
 	}
 	out->metric = (enum km_metric)metric;
 	out->stat = (enum km_stat)stat;

@@ -333,6 +333,8 @@ static void fill_sample(struct km_pcm_csv *p, const struct row *row, int64_t end
 	sample->start_ns = end_ns - (int64_t)(interval_s * 1e9 + 0.5);
 	sample->cpu_count = p->header.cpu_count;
 	sample->cpu = p->cpu;
+	sample->node_count = 0;
+	sample->node = NULL;
 	for (uint32_t cpu = 0; cpu < p->header.cpu_count; cpu++) {
 		scale_cpu(p->cpu + (size_t)cpu * KM_COUNT_CPU_N, interval_s);
 	}

@@ -15,9 +15,9 @@
 	 BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_C0_NS))
 #define BANDWIDTH_COUNTS (BIT(KM_HOST_MEM_READ_BYTES) | BIT(KM_HOST_MEM_WRITE_BYTES))
 
-/* What a metric needs of an offer: all of `cpu` and all of `host`. */
+/* What a metric needs of an offer: all of these. */
 static const struct {
-	uint32_t cpu, host;
+	uint32_t cpu, host, node;
 } needs[KM_METRIC_N] = {
 	[KM_METRIC_IPC] = { BIT(KM_COUNT_INSTRUCTIONS) | BIT(KM_COUNT_CYCLES), 0 },
 	[KM_METRIC_L2_MPKI] = { BIT(KM_COUNT_L2_MISS) | BIT(KM_COUNT_INSTRUCTIONS), 0 },
@@ -42,7 +42,7 @@ static const struct {
 	[KM_METRIC_IO_PSI_RATIO] = { 0, BIT(KM_HOST_IO_PSI_NS) },
 	[KM_METRIC_BUSY_RATIO] = { BIT(KM_COUNT_BUSY_NS), 0 },
 	[KM_METRIC_STEAL_RATIO] = { BIT(KM_COUNT_STEAL_NS), 0 },
-	[KM_METRIC_THROTTLED_RATIO] = { 0, BIT(KM_HOST_THROTTLED_NS) },
+	[KM_METRIC_THROTTLED_RATIO] = { 0, 0, BIT(KM_NODE_THROTTLED_NS) },
 	[KM_METRIC_RUNNABLE_PER_CPU] = { 0, BIT(KM_HOST_RUNNABLE) },
 	[KM_METRIC_CONTEXT_SWITCHES_PER_S] = { BIT(KM_COUNT_CONTEXT_SWITCHES), 0 },
 };
@@ -51,8 +51,19 @@ void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out)
 {
 	const char *comma = "";
 
+	uint32_t cpu = offer->cpu;
+	uint32_t host = offer->host;
+
+	/* what is counted of all CPUs, or of a node, gives the metric in those scopes */
+	if ((host & BIT(KM_HOST_CONTEXT_SWITCHES)) != 0) {
+		cpu |= BIT(KM_COUNT_CONTEXT_SWITCHES);
+	}
+	host |= ((offer->node & BIT(KM_NODE_CPU_PSI_NS)) != 0) * BIT(KM_HOST_CPU_PSI_NS);
+	host |= ((offer->node & BIT(KM_NODE_MEMORY_PSI_NS)) != 0) * BIT(KM_HOST_MEMORY_PSI_NS);
+	host |= ((offer->node & BIT(KM_NODE_IO_PSI_NS)) != 0) * BIT(KM_HOST_IO_PSI_NS);
 	for (unsigned m = 0; m < KM_METRIC_N; m++) {
-		if ((needs[m].cpu & ~offer->cpu) != 0 || (needs[m].host & ~offer->host) != 0) {
+		if ((needs[m].cpu & ~cpu) != 0 || (needs[m].host & ~host) != 0 ||
+		    (needs[m].node & ~offer->node) != 0) {
 			continue;
 		}
 		km_buf_printf(out, "%s%s", comma, km_metric_info((enum km_metric)m)->name);
@@ -65,7 +76,7 @@ static enum km_tier tier_of(const struct km_source_offer *all)
 	if ((all->cpu & CORE_COUNTS) != 0) {
 		return (all->host & BANDWIDTH_COUNTS) != 0 ? KM_TIER_UNCORE : KM_TIER_CORE;
 	}
-	return all->cpu != 0 || all->host != 0 ? KM_TIER_OS : KM_TIER_NONE;
+	return all->cpu != 0 || all->host != 0 || all->node != 0 ? KM_TIER_OS : KM_TIER_NONE;
 }
 
 void km_preflight_run(const struct km_source_args *args, struct km_preflight *out)
@@ -97,6 +108,7 @@ void km_preflight_run(const struct km_source_args *args, struct km_preflight *ou
 		} else {
 			all.cpu |= row->offer.cpu;
 			all.host |= row->offer.host;
+			all.node |= row->offer.node;
 			owner = row->offer.owns_pmu ? (*ops)->name : owner;
 		}
 	}

@@ -246,7 +246,7 @@ static void bench_host(size_t nodes)
 
 	km_rng_init(&rng, 1);
 	for (int t = 0; t < seconds; t++) {
-		struct km_sample s;
+		struct km_sample s = { .node_count = 0 };
 		double start;
 		int closed;
 

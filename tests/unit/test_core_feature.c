@@ -48,11 +48,21 @@ static void each_metric_follows_its_formula(void **state)
 		{ "host.mem_write_bytes_per_s.mean", NAN },
 		{ "host.l3_occupancy_bytes.mean", 8e6 },
 		{ "host.cpu_psi_ratio.mean", 0.3 },
-		{ "host.throttled_ratio.mean", 0.02 },
+		{ "node.cpu_psi_ratio.mean", 0.5 },
+		{ "node.memory_psi_ratio.mean", NAN },
+		{ "node.throttled_ratio.mean", 0.02 },
+		{ "host.context_switches_per_s.mean", 900 },
 		{ "host.runnable_per_cpu.mean", 0.5 },
 		{ "host.ipc.std", 0 },
 		{ "pod.rps", NAN },
 		{ "inflight.cpu", NAN },
+	};
+	static const double node_counts[2][KM_NODE_COUNT_N] = {
+		{ [KM_NODE_CPU_PSI_NS] = 2.5e9,
+		  [KM_NODE_MEMORY_PSI_NS] = NAN,
+		  [KM_NODE_IO_PSI_NS] = NAN,
+		  [KM_NODE_THROTTLED_NS] = 1e8 },
+		{ NAN, NAN, NAN, NAN },
 	};
 	const char *names[KM_ARRAY_LEN(rows)];
 	double out[KM_ARRAY_LEN(rows)];
@@ -75,7 +85,8 @@ static void each_metric_follows_its_formula(void **state)
 	x.s.host[KM_HOST_MEM_READ_BYTES] = 2e9;
 	x.s.host[KM_HOST_L3_OCCUPANCY_BYTES] = 8e6;
 	x.s.host[KM_HOST_CPU_PSI_NS] = 1.5e9;
-	x.s.host[KM_HOST_THROTTLED_NS] = 1e8;
+	x.s.node_count = 2;
+	x.s.node = node_counts[0];
 	x.s.host[KM_HOST_RUNNABLE] = 3;
 	assert_int_equal(km_features_push(f, &x.s), 1);
 	assert_int_equal(km_features_read(f, 0, out), known);
@@ -84,6 +95,71 @@ static void each_metric_follows_its_formula(void **state)
 	}
 	assert_int_equal(km_features_tier(f), KM_TIER_UNCORE);
 	km_features_free(f);
+}
+
+/* Each node has its own group; the host has what the kernel counts system-wide. */
+static void what_is_said_of_nodes_is_each_nodes_own(void **state)
+{
+	static const char *const names[] = {
+		"node.cpu_psi_ratio.mean",          "node.throttled_ratio.max",
+		"host.cpu_psi_ratio.mean",          "host.context_switches_per_s.mean",
+		"node.context_switches_per_s.mean", "node_max.busy_ratio.mean"
+	};
+	double node_counts[2][KM_NODE_COUNT_N] = { { 2e9, NAN, NAN, 4e8 }, { 1e9, NAN, NAN, 0 } };
+	static const char *const cpus[] = { "0", "1-2" }; /* one CPU is a set, and the node */
+	double row[KM_ARRAY_LEN(names)];
+	struct km_features *f;
+	struct sample x;
+
+	(void)state;
+	f = features_of(names, KM_ARRAY_LEN(names), 60, 5, cpus, 2);
+	blank(&x, 0, 5);
+	x.s.node_count = 2;
+	x.s.node = node_counts[0];
+	x.s.host[KM_HOST_CPU_PSI_NS] = 3e9;
+	x.s.host[KM_HOST_CONTEXT_SWITCHES] = 5000;
+	assert_int_equal(km_features_push(f, &x.s), 1);
+	assert_int_equal(km_features_tier(f), KM_TIER_OS);
+	assert_int_equal(km_features_read(f, 0, row), 4);
+	check(row[0], 0.4, names[0]);
+	check(row[1], 0.08, names[1]);
+	check(row[2], 0.6, names[2]);
+	check(row[3], 1000, names[3]);
+	check(row[4], NAN, names[4]); /* not counted by CPU: not known of a node */
+	assert_int_equal(km_features_read(f, 1, row), 4);
+	check(row[0], 0.2, names[0]);
+	check(row[1], 0, names[1]);
+	check(row[2], 0.6, names[2]);
+	/* known for two fifths of the next bin only */
+	for (int t = 5; t < 10; t++) {
+		blank(&x, t, t + 1);
+		x.s.node_count = t < 7 ? 2 : 0;
+		x.s.node = t < 7 ? node_counts[0] : NULL;
+		node_counts[0][KM_NODE_CPU_PSI_NS] = 1e9;
+		assert_int_equal(km_features_push(f, &x.s), t == 9);
+	}
+	km_features_read(f, 0, row);
+	check(row[0], 0.4, names[0]); /* of the first bin */
+	km_features_free(f);
+}
+
+static void stall_beyond_elapsed_time_cannot_be(void **state)
+{
+	double counts[KM_NODE_COUNT_N] = { 1.01e9, NAN, NAN, NAN };
+	struct sample x;
+
+	(void)state;
+	blank(&x, 0, 1);
+	x.s.node_count = 1;
+	x.s.node = counts;
+	assert_null(km_sample_implausible(&x.s));
+	counts[KM_NODE_CPU_PSI_NS] = 1.03e9;
+	assert_non_null(km_sample_implausible(&x.s));
+	counts[KM_NODE_CPU_PSI_NS] = -1;
+	assert_string_equal(km_sample_implausible(&x.s), "negative count");
+	counts[KM_NODE_CPU_PSI_NS] = NAN;
+	counts[KM_NODE_THROTTLED_NS] = 4e9; /* four CPUs of its own at once */
+	assert_null(km_sample_implausible(&x.s));
 }
 
 static void ipc_weighted_by_c0_equals_ipc_by_cycles_at_equal_clock(void **state)
@@ -340,6 +416,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_metric_follows_its_formula),
+		cmocka_unit_test(what_is_said_of_nodes_is_each_nodes_own),
+		cmocka_unit_test(stall_beyond_elapsed_time_cannot_be),
 		cmocka_unit_test(ipc_weighted_by_c0_equals_ipc_by_cycles_at_equal_clock),
 		cmocka_unit_test(ratios_do_not_depend_on_how_busy_the_node_is),
 		cmocka_unit_test(the_order_of_a_nodes_cpus_changes_nothing),

@@ -32,6 +32,8 @@ static struct given *blank(struct given *g, int64_t start_ms, int64_t end_ms)
 	for (size_t h = 0; h < KM_HOST_COUNT_N; h++) {
 		g->s.host[h] = NAN;
 	}
+	g->s.node_count = 0;
+	g->s.node = NULL;
 	g->s.cpu_count = CPUS;
 	g->s.cpu = g->cpu[0];
 	g->s.start_ns = START + start_ms * MS;
@@ -61,6 +63,10 @@ static void counts_are_scaled_to_the_tick_and_levels_are_not(void **state)
 {
 	struct km_merge *m = merge_of(2);
 	const struct km_sample *out;
+	static const double node[2][KM_NODE_COUNT_N] = {
+		{ NAN, NAN, NAN, NAN },
+		{ 1e8, NAN, NAN, NAN },
+	};
 	struct given a;
 	struct given b;
 
@@ -69,9 +75,14 @@ static void counts_are_scaled_to_the_tick_and_levels_are_not(void **state)
 	blank(&b, -20, 980)->s.host[KM_HOST_MEM_READ_BYTES] = 5e8;
 	b.s.host[KM_HOST_RUNNABLE] = 7;
 	take(m, 0, &a);
+	b.s.node_count = 2;
+	b.s.node = node[0];
 	take(m, 1, &b);
 	out = km_merge_end(m, START + 1100 * MS);
 	assert_non_null(out);
+	assert_int_equal(out->node_count, 2);
+	assert_true(fabs(out->node[KM_NODE_COUNT_N + KM_NODE_CPU_PSI_NS] - 1.1e8) < 1);
+	assert_true(isnan(out->node[KM_NODE_CPU_PSI_NS]));
 	assert_int_equal(out->start_ns, START);
 	assert_int_equal(out->end_ns, START + 1100 * MS);
 	assert_int_equal(out->cpu_count, CPUS);

@@ -36,12 +36,21 @@ enum km_host_count {
 	KM_HOST_MEM_READ_BYTES,
 	KM_HOST_MEM_WRITE_BYTES,
 	KM_HOST_L3_OCCUPANCY_BYTES, /* a level, not a sum: the sample's mean */
-	KM_HOST_CPU_PSI_NS,         /* "some" stall time */
+	KM_HOST_CPU_PSI_NS,         /* "some" stall time, system-wide */
 	KM_HOST_MEMORY_PSI_NS,
 	KM_HOST_IO_PSI_NS,
-	KM_HOST_THROTTLED_NS,
-	KM_HOST_RUNNABLE, /* a level */
+	KM_HOST_RUNNABLE,         /* a level */
+	KM_HOST_CONTEXT_SWITCHES, /* of all CPUs, where they are not counted apart */
 	KM_HOST_COUNT_N,
+};
+
+/* Raw quantities of one Kubernetes node as such, by its control group, over one sample. */
+enum km_node_count {
+	KM_NODE_CPU_PSI_NS, /* "some" stall time of the group's tasks */
+	KM_NODE_MEMORY_PSI_NS,
+	KM_NODE_IO_PSI_NS,
+	KM_NODE_THROTTLED_NS, /* held back by the group's own CPU quota, summed over CPUs */
+	KM_NODE_COUNT_N,
 };
 
 /* Derived metrics; the unit is in the name (km_metric_name). */
@@ -73,12 +82,20 @@ enum km_metric {
 	KM_METRIC_N,
 };
 
+/* What a metric is said of, which decides the scopes it exists in. */
+enum km_metric_of {
+	KM_OF_CPUS,     /* any set of CPUs: every scope */
+	KM_OF_HOST,     /* the whole host: scope host */
+	KM_OF_PRESSURE, /* the host, and a node by its control group: scopes host and node */
+	KM_OF_NODE,     /* a node by its control group: scope node */
+};
+
 struct km_metric_info {
 	const char *name; /* as in feature names: "l2_miss_per_s" */
 	const char *unit; /* as people read it: "misses/s"; "" for a ratio */
 	const char *help; /* one sentence */
-	bool per_cpu;     /* exists for sets of CPUs; otherwise for the host only */
-	double min, max;  /* a bin outside is implausible: dropped and counted */
+	enum km_metric_of of;
+	double min, max; /* a bin outside is implausible: dropped and counted */
 };
 
 /* Static storage; index by enum km_metric. */

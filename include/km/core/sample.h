@@ -17,20 +17,28 @@ struct km_sample {
 	uint32_t cpu_count;
 	const double *cpu; /* [cpu_count][KM_COUNT_CPU_N], row i = logical CPU i; borrowed */
 	double host[KM_HOST_COUNT_N];
+	uint32_t node_count; /* 0: nothing of nodes as such */
+	const double *node; /* [node_count][KM_NODE_COUNT_N], the host's nodes in order; borrowed */
 };
 
 /*
- * Memory to build a sample in. A zeroed one is empty; `cpu` is what sample.cpu points at, writable.
- * Belongs to its user; km_sample_space_fini frees.
+ * Memory to build a sample in. A zeroed one is empty; `cpu` and `node` are what the sample points
+ * at, writable. Belongs to its user; km_sample_space_fini frees.
  */
 struct km_sample_space {
 	struct km_sample sample;
-	double *cpu;
-	uint32_t cpu_cap;
+	double *cpu, *node;
+	uint32_t cpu_cap, node_cap;
 };
 
-/* Room for cpu_count CPUs, every count NaN, times 0. returns 0, or -ENOMEM (as it was then). */
+/*
+ * Room for cpu_count CPUs and no nodes, every count NaN, times 0.
+ * returns 0, or -ENOMEM (as it was then).
+ */
 int km_sample_space_reset(struct km_sample_space *sp, uint32_t cpu_count) KM_MUST_CHECK;
+
+/* After a reset: room for node_count nodes too, NaN. The same returns. */
+int km_sample_space_nodes(struct km_sample_space *sp, uint32_t node_count) KM_MUST_CHECK;
 void km_sample_space_fini(struct km_sample_space *sp);
 
 /* The value of one count of one CPU. */

@@ -108,6 +108,7 @@ struct km_source_stats {
 struct km_source_offer {
 	uint32_t cpu;  /* bit per enum km_count */
 	uint32_t host; /* bit per enum km_host_count */
+	uint32_t node; /* bit per enum km_node_count, of at least one node */
 	bool owns_pmu; /* programs the PMU's core counters */
 	char note[96]; /* "" or what else to know: "GenuineIntel 6/207, 4 events, no uncore" */
 };
