@@ -21,15 +21,15 @@ static void register_source(struct agent_source *src, struct km_metrics *m, cons
 	src->late_total = km_metrics_counter(
 		m, "kubemarla_agent_source_late_total",
 		"Ticks in which a live source that had delivered before had nothing.", "source",
-		kind, NULL);
+		kind, KM_LABELS_END);
 	src->read_seconds = km_metrics_histogram(
 		m, "kubemarla_agent_source_read_seconds", "Time a live source took of a tick.",
-		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, "source", kind, NULL);
+		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, "source", kind, KM_LABELS_END);
 	for (unsigned f = 0; f < KM_FAULT_N; f++) {
 		src->fault_total[f] = km_metrics_counter(
 			m, "kubemarla_agent_source_faults_total",
 			"Troubles of sources that left counts unmeasured.", "source", kind,
-			"reason", km_source_fault_name((enum km_source_fault)f), NULL);
+			"reason", km_source_fault_name((enum km_source_fault)f), KM_LABELS_END);
 	}
 }
 
@@ -37,31 +37,32 @@ static void register_metrics(struct km_agent *a, struct km_metrics *m)
 {
 	a->deadline_misses_total =
 		km_metrics_counter(m, "kubemarla_agent_deadline_misses_total",
-	                           "Intervals that passed without a tick.", NULL);
+	                           "Intervals that passed without a tick.", KM_LABELS_END);
 	a->implausible_total =
 		km_metrics_counter(m, "kubemarla_agent_samples_dropped_total", "Samples dropped.",
-	                           "reason", "implausible", NULL);
+	                           "reason", "implausible", KM_LABELS_END);
 	a->out_of_order_total =
 		km_metrics_counter(m, "kubemarla_agent_samples_dropped_total", "Samples dropped.",
-	                           "reason", "out_of_order", NULL);
+	                           "reason", "out_of_order", KM_LABELS_END);
 	a->sources_up = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.", "state",
-	                                 "up", NULL);
+	                                 "up", KM_LABELS_END);
 	a->sources_ended = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.",
-	                                    "state", "ended", NULL);
+	                                    "state", "ended", KM_LABELS_END);
 	a->sources_absent = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.",
-	                                     "state", "absent", NULL);
-	a->tick_seconds = km_metrics_histogram(m, "kubemarla_agent_tick_seconds",
-	                                       "Time to read all sources and publish.",
-	                                       km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, NULL);
+	                                     "state", "absent", KM_LABELS_END);
+	a->tick_seconds = km_metrics_histogram(
+		m, "kubemarla_agent_tick_seconds", "Time to read all sources and publish.",
+		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, KM_LABELS_END);
 	for (size_t i = 0; i < a->source_count; i++) {
 		const char *kind = a->source[i].settings->kind;
 
-		a->source[i].samples_total =
-			km_metrics_counter(m, "kubemarla_agent_samples_total",
-		                           "Samples delivered by sources.", "source", kind, NULL);
-		a->source[i].bad_rows_total = km_metrics_counter(
-			m, "kubemarla_agent_bad_rows_total",
-			"Rows of sources that were unreadable or partial.", "source", kind, NULL);
+		a->source[i].samples_total = km_metrics_counter(m, "kubemarla_agent_samples_total",
+		                                                "Samples delivered by sources.",
+		                                                "source", kind, KM_LABELS_END);
+		a->source[i].bad_rows_total =
+			km_metrics_counter(m, "kubemarla_agent_bad_rows_total",
+		                           "Rows of sources that were unreadable or partial.",
+		                           "source", kind, KM_LABELS_END);
 		register_source(&a->source[i], m, kind);
 	}
 }

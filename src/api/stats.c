@@ -54,14 +54,14 @@ static void register_route(struct km_api *api, size_t slot, const struct km_api_
 			continue;
 		api->stats.route[slot].code[i] =
 			km_metrics_counter(api->metrics, "kubemarla_http_answers_total", help,
-		                           "route", path, "code", codes[i].label, (char *)NULL);
+		                           "route", path, "code", codes[i].label, KM_LABELS_END);
 	}
 	if (!r)
 		return;
 	api->stats.route[slot].duration_s = km_metrics_histogram(
 		api->metrics, "kubemarla_http_handler_seconds",
 		"Time from a whole request to its whole answer, without the network.",
-		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, "route", path, (char *)NULL);
+		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, "route", path, KM_LABELS_END);
 }
 
 static void register_reasons(struct km_api *api)
@@ -72,24 +72,24 @@ static void register_reasons(struct km_api *api)
 		api->stats.judged[r] = km_metrics_counter(
 			api->metrics, "kubemarla_extender_nodes_judged_total",
 			"Verdicts over nodes in /filter and /prioritize, by reason.", "reason",
-			code, (char *)NULL);
+			code, KM_LABELS_END);
 		if (r == KM_REASON_FITS)
 			continue;
 		api->stats.rejected[r] = km_metrics_counter(
 			api->metrics, "kubemarla_extender_nodes_rejected_total",
-			"Nodes that /filter dropped, by reason.", "reason", code, (char *)NULL);
+			"Nodes that /filter dropped, by reason.", "reason", code, KM_LABELS_END);
 		if (r == KM_REASON_TOO_SLOW)
 			continue;
 		api->stats.neutral[r] = km_metrics_counter(
 			api->metrics, "kubemarla_extender_neutral_answers_total",
 			"Answers of /filter and /prioritize without a prediction for any node, by "
 			"reason.",
-			"reason", code, (char *)NULL);
+			"reason", code, KM_LABELS_END);
 	}
 	api->stats.neutral_no_memory = km_metrics_counter(
 		api->metrics, "kubemarla_extender_neutral_answers_total",
 		"Answers of /filter and /prioritize without a prediction for any node, by reason.",
-		"reason", "OutOfMemory", (char *)NULL);
+		"reason", "OutOfMemory", KM_LABELS_END);
 }
 
 static double prediction_of(const struct km_decision *d, size_t i)
@@ -105,19 +105,19 @@ static void expose_nodes(struct km_metrics_writer *w, struct km_api *api,
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_predicted_slowdown_ratio",
 	                  "Predicted p99 latency there / alone, for the default workload.");
 	for (size_t i = 0; i < count; i++)
-		km_metrics_sample(w, prediction_of(d, i), "node", s->node[i].name, (char *)NULL);
+		km_metrics_sample(w, prediction_of(d, i), "node", s->node[i].name, KM_LABELS_END);
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_data_age_seconds",
 	                  "Time since the node's newest counters were read.");
 	for (size_t i = 0; i < count; i++)
 		km_metrics_sample(w, km_api_age_s(api, s->node[i].features), "node",
-		                  s->node[i].name, (char *)NULL);
+		                  s->node[i].name, KM_LABELS_END);
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_tier_info",
 	                  "1, with what the node can measure: uncore, core, os or none.");
 	for (size_t i = 0; i < count; i++) {
 		const struct km_host_features *f = s->node[i].features;
 
 		km_metrics_sample(w, 1, "node", s->node[i].name, "tier",
-		                  km_tier_name(f ? f->tier : KM_TIER_NONE), (char *)NULL);
+		                  km_tier_name(f ? f->tier : KM_TIER_NONE), KM_LABELS_END);
 	}
 }
 
@@ -139,7 +139,7 @@ static void collect_nodes(struct km_metrics_writer *w, void *ctx)
 	count = s->node_count < NODES_EXPOSED_MAX ? s->node_count : NODES_EXPOSED_MAX;
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_nodes",
 	                  "Nodes known; the families per node show the first 1,000.");
-	km_metrics_sample(w, s->node_count, (char *)NULL);
+	km_metrics_sample(w, s->node_count, KM_LABELS_END);
 	km_arena_init(&arena, 0);
 	names = km_api_all_names(s, &arena);
 	if (api->decide && names) {
@@ -170,19 +170,19 @@ int km_api_register_metrics(struct km_api *api)
 		stats->names = km_metrics_histogram(
 			api->metrics, "kubemarla_extender_request_nodes",
 			"Distinct nodes in a request to /filter or /prioritize.", name_bounds,
-			KM_ARRAY_LEN(name_bounds), (char *)NULL);
+			KM_ARRAY_LEN(name_bounds), KM_LABELS_END);
 		stats->nodes_form = km_metrics_counter(
 			api->metrics, "kubemarla_extender_nodes_form_total",
 			"Requests with whole Node objects: nodeCacheCapable is false, which costs "
 			"kube-scheduler and us dearly.",
-			(char *)NULL);
+			KM_LABELS_END);
 		stats->bad_annotations = km_metrics_counter(
 			api->metrics, "kubemarla_extender_bad_annotations_total",
 			"kubemarla.io/ annotations of pods that were ignored as unusable.",
-			(char *)NULL);
+			KM_LABELS_END);
 		stats->decode_errors =
 			km_metrics_counter(api->metrics, "kubemarla_extender_decode_errors_total",
-		                           "Bodies refused as no ExtenderArgs.", (char *)NULL);
+		                           "Bodies refused as no ExtenderArgs.", KM_LABELS_END);
 	}
 	if (api->metrics)
 		km_metrics_collect(api->metrics, collect_nodes, api);

@@ -29,23 +29,23 @@ static int start_metrics(struct app *a, struct km_err *err)
 	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_build_info",
 	                              "1; version and libraries are in the labels.", "version",
 	                              KM_VERSION, "xgboost", km_model_library_version(),
-	                              (char *)NULL),
+	                              KM_LABELS_END),
 	             1);
 	km_gauge_set(km_metrics_gauge(a->metrics, "kubemarla_start_time_seconds",
-	                              "When this process started, in Unix time.", (char *)NULL),
+	                              "When this process started, in Unix time.", KM_LABELS_END),
 	             (double)km_clock_wall_ns(a->clock) / 1e9);
 	a->reloads_applied = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
 	                                        "Reloads of the configuration, by result.",
-	                                        "result", "applied", (char *)NULL);
+	                                        "result", "applied", KM_LABELS_END);
 	a->reloads_refused = km_metrics_counter(a->metrics, "kubemarla_reloads_total",
 	                                        "Reloads of the configuration, by result.",
-	                                        "result", "refused", (char *)NULL);
+	                                        "result", "refused", KM_LABELS_END);
 	a->models_applied = km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
 	                                       "Model files read, by result.", "result", "applied",
-	                                       (char *)NULL);
+	                                       KM_LABELS_END);
 	a->models_refused = km_metrics_counter(a->metrics, "kubemarla_model_loads_total",
 	                                       "Model files read, by result.", "result", "refused",
-	                                       (char *)NULL);
+	                                       KM_LABELS_END);
 	return 0;
 }
 

@@ -16,35 +16,35 @@ static void register_metrics(struct decide_stats *s, struct km_metrics *m)
 {
 	s->hits = km_metrics_counter(
 		m, "kubemarla_prediction_cache_hits_total",
-		"Nodes judged by a prediction that was there before the request.", (char *)NULL);
+		"Nodes judged by a prediction that was there before the request.", KM_LABELS_END);
 	s->misses = km_metrics_counter(
 		m, "kubemarla_prediction_cache_misses_total",
-		"Nodes judged by a prediction that the request had to wait for.", (char *)NULL);
+		"Nodes judged by a prediction that the request had to wait for.", KM_LABELS_END);
 	s->predicted =
 		km_metrics_counter(m, "kubemarla_predictions_total",
 	                           "Rows given to the model: one per workload, node and feature "
 	                           "version.",
-	                           (char *)NULL);
+	                           KM_LABELS_END);
 	s->reused = km_metrics_counter(m, "kubemarla_predictions_reused_total",
 	                               "Predictions that a new picture left as they were.",
-	                               (char *)NULL);
+	                               KM_LABELS_END);
 	s->failed = km_metrics_counter(m, "kubemarla_predictions_failed_total",
-	                               "Rows that the model gave no number for.", (char *)NULL);
+	                               "Rows that the model gave no number for.", KM_LABELS_END);
 	s->previous = km_metrics_counter(
 		m, "kubemarla_prediction_tables_previous_total",
 		"Requests answered from the picture before, while another thread predicted.",
-		(char *)NULL);
+		KM_LABELS_END);
 	s->expired = km_metrics_counter(
 		m, "kubemarla_prediction_waits_expired_total",
 		"Requests answered neutrally because predictions were not there in time.",
-		(char *)NULL);
+		KM_LABELS_END);
 	s->evicted = km_metrics_counter(
 		m, "kubemarla_prediction_tables_evicted_total",
-		"Workloads forgotten for others: more than 64 are asked for.", (char *)NULL);
+		"Workloads forgotten for others: more than 64 are asked for.", KM_LABELS_END);
 	s->build_s =
 		km_metrics_histogram(m, "kubemarla_prediction_table_build_seconds",
 	                             "Time to bring one workload's table up to date.",
-	                             km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, (char *)NULL);
+	                             km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, KM_LABELS_END);
 }
 
 static int init_locks(struct km_decide *d)

@@ -72,7 +72,7 @@ int net_listen(const char *address, uint16_t port, struct km_err *err)
 
 uint16_t net_port(int listen_fd)
 {
-	union address at;
+	union address at = { .any = { .sa_family = AF_UNSPEC } };
 	socklen_t len = sizeof(at);
 
 	if (getsockname(listen_fd, &at.any, &len) != 0)
@@ -124,14 +124,15 @@ static bool accept_some(struct km_server *s)
 		socklen_t len = sizeof(from);
 		int fd = accept4(s->listen_fd, &from.any, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd >= 0)
+		if (fd >= 0) {
 			take(s, fd, &from, len);
-		else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return true;
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			return false;
-		else if (atomic_load(&s->quiesced))
-			return true; /* the socket was shut down meanwhile */
+		/* Nobody waits, or the socket was shut down meanwhile. */
+		if (errno == EAGAIN || atomic_load(&s->quiesced))
+			break;
 	}
 	return true;
 }

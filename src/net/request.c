@@ -15,9 +15,9 @@
 #include "net_internal.h"
 
 /* What one request's buffer, reply or arena may keep for the next; 15,000 nodes need 1 MiB. */
-#define KEEP_EACH_BYTES (1024 * 1024)
+#define KEEP_EACH_BYTES ((size_t)1024 * 1024)
 /* And all waiting requests of one server together. */
-#define KEEP_ALL_BYTES (16 * 1024 * 1024)
+#define KEEP_ALL_BYTES (16 * KEEP_EACH_BYTES)
 #define KEEP_COUNT     32
 /* A body's announced length is believed up to here; what is longer grows as it arrives. */
 #define PRESIZE_BYTES KEEP_EACH_BYTES
@@ -334,6 +334,7 @@ static bool take_body(struct km_server *s, struct net_request *r, const char *by
 	return r->dropped_bytes / DROP_LIMITS <= r->body_limit;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd says how many arguments there are */
 enum MHD_Result net_on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *upload,
                                size_t *upload_size, void **slot)

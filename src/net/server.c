@@ -53,26 +53,27 @@ static void register_metrics(struct km_server *s)
 	struct net_stats *st = &s->stats;
 
 	st->accepted = km_metrics_counter(m, "kubemarla_http_connections_accepted_total",
-	                                  "Connections accepted.", "listener", name, (char *)NULL);
+	                                  "Connections accepted.", "listener", name, KM_LABELS_END);
 	st->requests = km_metrics_counter(m, "kubemarla_http_requests_total",
 	                                  "Requests whose headers have arrived.", "listener", name,
-	                                  (char *)NULL);
+	                                  KM_LABELS_END);
 	st->refused_full =
 		km_metrics_counter(m, "kubemarla_http_refused_total", refused_help, "listener",
-	                           name, "reason", "connections", (char *)NULL);
+	                           name, "reason", "connections", KM_LABELS_END);
 	st->refused_body = km_metrics_counter(m, "kubemarla_http_refused_total", refused_help,
-	                                      "listener", name, "reason", "body", (char *)NULL);
-	st->refused_memory = km_metrics_counter(m, "kubemarla_http_refused_total", refused_help,
-	                                        "listener", name, "reason", "memory", (char *)NULL);
+	                                      "listener", name, "reason", "body", KM_LABELS_END);
+	st->refused_memory =
+		km_metrics_counter(m, "kubemarla_http_refused_total", refused_help, "listener",
+	                           name, "reason", "memory", KM_LABELS_END);
 	st->deadline_closed = km_metrics_counter(m, "kubemarla_http_deadline_closed_total",
 	                                         "Connections shut at the request deadline.",
-	                                         "listener", name, (char *)NULL);
+	                                         "listener", name, KM_LABELS_END);
 	st->received_bytes = km_metrics_counter(m, "kubemarla_http_received_bytes_total",
 	                                        "Bytes of request bodies received.", "listener",
-	                                        name, (char *)NULL);
+	                                        name, KM_LABELS_END);
 	st->sent_bytes = km_metrics_counter(m, "kubemarla_http_sent_bytes_total",
 	                                    "Bytes of answers' bodies given to be sent.",
-	                                    "listener", name, (char *)NULL);
+	                                    "listener", name, KM_LABELS_END);
 }
 
 static int check(const struct km_server_options *o, struct km_err *err)
@@ -121,7 +122,7 @@ static int create(const struct km_server_options *options, struct km_server **ou
 	register_metrics(s);
 	connections = km_metrics_gauge(
 		options->metrics, "kubemarla_http_connections", "Connections open now.", "listener",
-		options->name != NULL ? options->name : "listen", (char *)NULL);
+		options->name != NULL ? options->name : "listen", KM_LABELS_END);
 	net_recycler_init(&s->recycler);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = s->wake_fd < 0 ? -errno : init_drain(s);

@@ -185,7 +185,8 @@ static void live_world(struct world *w)
 
 static uint64_t counter(struct world *w, const char *name, const char *source)
 {
-	return km_counter_value(km_metrics_counter(w->metrics, name, "", "source", source, NULL));
+	return km_counter_value(
+		km_metrics_counter(w->metrics, name, "", "source", source, KM_LABELS_END));
 }
 
 static void samples_of_a_set_are_one_sample(void **state)
@@ -273,7 +274,7 @@ static void a_source_that_breaks_is_closed_and_tried_again(void **state)
 	assert_int_equal(w.last[0]->tier, KM_TIER_UNCORE);
 	assert_int_equal(km_counter_value(km_metrics_counter(
 				 w.metrics, "kubemarla_agent_source_faults_total", "", "source",
-				 "more", "reason", "timeout", NULL)),
+				 "more", "reason", "timeout", KM_LABELS_END)),
 	                 more.reads);
 	world_fini(&w);
 }
@@ -295,7 +296,7 @@ static void what_cannot_be_costs_one_source_its_sample(void **state)
 	assert_true(fabs(w.last[0]->row[1] - 2) < 1e-9);
 	assert_int_equal(km_counter_value(km_metrics_counter(
 				 w.metrics, "kubemarla_agent_samples_dropped_total", "", "reason",
-				 "implausible", NULL)),
+				 "implausible", KM_LABELS_END)),
 	                 5);
 	world_fini(&w);
 }

@@ -35,14 +35,14 @@ static void expect_text(struct km_metrics *m, const char *want)
 
 static void collect_nodes(struct km_metrics_writer *w, void *ctx)
 {
-	km_metrics_sample(w, 1, NULL); /* before any family: nothing to attach it to */
+	km_metrics_sample(w, 1, KM_LABELS_END); /* before any family: nothing to attach it to */
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_ipc_ratio", "Mean IPC.");
-	km_metrics_sample(w, 1.25, "node", (const char *)ctx, "tier", "core", NULL);
-	km_metrics_sample(w, NAN, "node", "b", "tier", "os", NULL);
+	km_metrics_sample(w, 1.25, "node", (const char *)ctx, "tier", "core", KM_LABELS_END);
+	km_metrics_sample(w, NAN, "node", "b", "tier", "os", KM_LABELS_END);
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_unknown_ratio", "All unknown.");
-	km_metrics_sample(w, NAN, "node", "b", NULL);
+	km_metrics_sample(w, NAN, "node", "b", KM_LABELS_END);
 	km_metrics_family(w, KM_METRIC_COUNTER, "kubemarla_ticks_total", "Ticks.");
-	km_metrics_sample(w, 3, NULL);
+	km_metrics_sample(w, 3, KM_LABELS_END);
 }
 
 static void exposition_is_prometheus_text(void **state)
@@ -54,15 +54,15 @@ static void exposition_is_prometheus_text(void **state)
 	(void)state;
 	km_counter_add(km_metrics_counter(m, "kubemarla_requests_total",
 	                                  "Requests\\answered\nhere.", "verb", "filter", "code",
-	                                  "200", NULL),
+	                                  "200", KM_LABELS_END),
 	               41);
-	km_gauge_set(km_metrics_gauge(m, "kubemarla_nodes_count", "Nodes.", NULL), 3);
+	km_gauge_set(km_metrics_gauge(m, "kubemarla_nodes_count", "Nodes.", KM_LABELS_END), 3);
 	km_counter_add(km_metrics_counter(m, "kubemarla_requests_total", "", "verb", "a\"b\\c\ne",
-	                                  "code", "200", NULL),
+	                                  "code", "200", KM_LABELS_END),
 	               1);
-	(void)km_metrics_gauge(m, "kubemarla_model_age_seconds", "Never set.", NULL);
+	(void)km_metrics_gauge(m, "kubemarla_model_age_seconds", "Never set.", KM_LABELS_END);
 	h = km_metrics_histogram(m, "kubemarla_request_duration_seconds", "Duration.", bounds_s, 3,
-	                         "verb", "filter", NULL);
+	                         "verb", "filter", KM_LABELS_END);
 	km_histogram_observe(h, 0.001); /* a bound belongs to its own bucket */
 	km_histogram_observe(h, 0.0011);
 	km_histogram_observe(h, 5);
@@ -96,11 +96,11 @@ static void exposition_is_prometheus_text(void **state)
 static void same_name_and_labels_are_the_same_metric(void **state)
 {
 	struct km_metrics *m = created();
-	struct km_counter *a = km_metrics_counter(m, "a_total", "A.", "x", "1", NULL);
+	struct km_counter *a = km_metrics_counter(m, "a_total", "A.", "x", "1", KM_LABELS_END);
 
 	(void)state;
-	assert_ptr_equal(km_metrics_counter(m, "a_total", "A.", "x", "1", NULL), a);
-	assert_ptr_not_equal(km_metrics_counter(m, "a_total", "A.", "x", "2", NULL), a);
+	assert_ptr_equal(km_metrics_counter(m, "a_total", "A.", "x", "1", KM_LABELS_END), a);
+	assert_ptr_not_equal(km_metrics_counter(m, "a_total", "A.", "x", "2", KM_LABELS_END), a);
 	assert_int_equal(km_metrics_check(m, NULL), 0);
 	km_metrics_free(m);
 }
@@ -125,7 +125,7 @@ static void bad_registrations_are_told_once_and_do_no_harm(void **state)
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		struct km_metrics *m = created();
 		struct km_counter *c =
-			km_metrics_counter(m, rows[i].name, "", rows[i].label, "v", NULL);
+			km_metrics_counter(m, rows[i].name, "", rows[i].label, "v", KM_LABELS_END);
 
 		if (km_metrics_check(m, NULL) != -EINVAL)
 			fail_msg("accepted: %s", rows[i].why);
@@ -142,10 +142,11 @@ static void first_registration_error_is_kept(void **state)
 	struct km_err err = { .code = 0 };
 
 	(void)state;
-	(void)km_metrics_gauge(m, "a_seconds", "A.", NULL);
-	km_histogram_observe(km_metrics_histogram(m, "a_seconds", "", bounds_s, 3, NULL), 1);
-	km_gauge_set(km_metrics_gauge(m, "b_total", "", NULL), 1);
-	(void)km_metrics_histogram(m, "c_seconds", "", falling, 2, NULL);
+	(void)km_metrics_gauge(m, "a_seconds", "A.", KM_LABELS_END);
+	km_histogram_observe(km_metrics_histogram(m, "a_seconds", "", bounds_s, 3, KM_LABELS_END),
+	                     1);
+	km_gauge_set(km_metrics_gauge(m, "b_total", "", KM_LABELS_END), 1);
+	(void)km_metrics_histogram(m, "c_seconds", "", falling, 2, KM_LABELS_END);
 	assert_int_equal(km_metrics_check(m, &err), -EEXIST);
 	assert_non_null(strstr(err.text, "\"a_seconds\": is a gauge"));
 	expect_text(m, "");
@@ -154,9 +155,9 @@ static void first_registration_error_is_kept(void **state)
 
 static void without_a_registry_updates_are_ignored(void **state)
 {
-	struct km_counter *c = km_metrics_counter(NULL, "a_total", "", NULL);
-	struct km_gauge *g = km_metrics_gauge(NULL, "a", "", NULL);
-	struct km_histogram *h = km_metrics_histogram(NULL, "a_s", "", bounds_s, 3, NULL);
+	struct km_counter *c = km_metrics_counter(NULL, "a_total", "", KM_LABELS_END);
+	struct km_gauge *g = km_metrics_gauge(NULL, "a", "", KM_LABELS_END);
+	struct km_histogram *h = km_metrics_histogram(NULL, "a_s", "", bounds_s, 3, KM_LABELS_END);
 
 	(void)state;
 	km_counter_add(c, 1);
@@ -175,10 +176,10 @@ enum { THREADS = 4, ROUNDS = 20000 };
 static void *hammer(void *arg)
 {
 	struct km_metrics *m = arg;
-	struct km_counter *c = km_metrics_counter(m, "hits_total", "Hits.", NULL);
-	struct km_gauge *g = km_metrics_gauge(m, "open_count", "Open.", NULL);
+	struct km_counter *c = km_metrics_counter(m, "hits_total", "Hits.", KM_LABELS_END);
+	struct km_gauge *g = km_metrics_gauge(m, "open_count", "Open.", KM_LABELS_END);
 	struct km_histogram *h =
-		km_metrics_histogram(m, "took_seconds", "Took.", bounds_s, 3, NULL);
+		km_metrics_histogram(m, "took_seconds", "Took.", bounds_s, 3, KM_LABELS_END);
 	struct km_buf out;
 
 	km_buf_init(&out);

@@ -6,7 +6,7 @@
  * is not exposed, and km_metrics_check() says at the end of start-up what was wrong.
  *
  *     requests = km_metrics_counter(m, "kubemarla_extender_requests_total",
- *                                   "Requests answered.", "verb", "filter", NULL);
+ *                                   "Requests answered.", "verb", "filter", KM_LABELS_END);
  *     km_counter_add(requests, 1);
  *
  * Names follow Prometheus: a unit in the name, base units, counters end in _total.
@@ -31,6 +31,11 @@ struct km_histogram;
 /* Pairs of label name and value that one series may have. */
 #define KM_METRICS_LABELS_MAX 8
 
+/* Ends a list of labels. A plain NULL may be an int, and then is no pointer among variable
+ * arguments.
+ */
+#define KM_LABELS_END ((const char *)NULL)
+
 /* *out is owned; freed after the last thread that uses one of its metrics has ended. */
 int km_metrics_create(struct km_metrics **out, struct km_err *err) KM_MUST_CHECK;
 void km_metrics_free(struct km_metrics *m);
@@ -39,9 +44,9 @@ void km_metrics_free(struct km_metrics *m);
 int km_metrics_check(struct km_metrics *m, struct km_err *err) KM_MUST_CHECK;
 
 /*
- * Register a series: `...` is label name, label value, ..., NULL; all texts are copied. The same
- * name and labels give the same metric again, so a reload may register once more. m may be NULL:
- * the result is NULL then, and every update below ignores a NULL metric.
+ * Register a series: `...` is label name, label value, ..., KM_LABELS_END; all texts are copied.
+ * The same name and labels give the same metric again, so a reload may register once more. m may be
+ * NULL: the result is NULL then, and every update below ignores a NULL metric.
  * mem: borrowed from m. thread: any, serialised by a mutex; meant for start-up.
  */
 struct km_counter *km_metrics_counter(struct km_metrics *m, const char *name, const char *help, ...)
@@ -92,7 +97,8 @@ enum km_metric_type { KM_METRIC_COUNTER, KM_METRIC_GAUGE, KM_METRIC_HISTOGRAM };
 void km_metrics_family(struct km_metrics_writer *w, enum km_metric_type type, const char *name,
                        const char *help);
 
-/* One sample of the family; NaN writes nothing. `...` is label name, label value, ..., NULL. */
+/* One sample of the family; NaN writes nothing. `...` is label name, label value, ...,
+ * KM_LABELS_END. */
 void km_metrics_sample(struct km_metrics_writer *w, double value, ...) __attribute__((sentinel));
 
 /*
