@@ -46,6 +46,18 @@ static int parse_features(struct conf_ctx *c, const struct conf_option *o, const
 	.offset = offsetof(struct km_feature_list, member),                                        \
 	.size = sizeof(((struct km_feature_list *)0)->member)
 
+/* A row of `training`, which goes into the recipe. */
+#define RECIPE(key_, type_, preset_, min_, max_, member)                                           \
+	{                                                                                          \
+		.key = "training." key_, .type = (type_), .preset = (preset_), .min = (min_),      \
+		.max = (max_), .offset = offsetof(struct km_feature_list, recipe.member),          \
+		.size = sizeof(((struct km_feature_list *)0)->recipe.member),                      \
+	}
+#define WHOLE(key_, preset_, min_, max_, member)                                                   \
+	RECIPE(key_, CONF_INTEGER, preset_, min_, max_, member)
+#define NUMBER(key_, preset_, min_, max_, member)                                                  \
+	RECIPE(key_, CONF_NUMBER, preset_, min_, max_, member)
+
 static const struct conf_option list_rows[] = {
 	{ .key = "name", .type = CONF_STRING, .required = true, FIELD(name) },
 	{ .key = "task", .type = CONF_STRING, .preset = "placement", FIELD(task) },
@@ -61,6 +73,30 @@ static const struct conf_option list_rows[] = {
 	  .min = 0.1,
 	  .max = 3600,
 	  FIELD(bin_s) },
+	WHOLE("rounds", "150", 1, 5000, rounds),
+	WHOLE("maxDepth", "5", 1, 16, max_depth),
+	WHOLE("maxBin", "64", 2, 1024, max_bin),
+	WHOLE("parallelTrees", "1", 1, 1000, parallel_trees),
+	WHOLE("seed", "1", 0, 2147483647, seed),
+	NUMBER("eta", "0.06", 1e-4, 1, eta),
+	NUMBER("subsample", "0.7", 0.01, 1, subsample),
+	NUMBER("colsampleByTree", "1", 0.01, 1, colsample_bytree),
+	NUMBER("colsampleByNode", "0.4", 0.01, 1, colsample_bynode),
+	NUMBER("minChildWeight", "1", 0, 1e6, min_child_weight),
+	NUMBER("lambda", "1", 0, 1e6, lambda),
+	NUMBER("alpha", "0", 0, 1e6, alpha),
+	NUMBER("gamma", "0", 0, 1e6, gamma),
+	NUMBER("npShare", "0.5", 0, 1, np_share),
+	RECIPE("monotoneInflight", CONF_BOOL, "true", 0, 0, monotone_inflight),
+	NUMBER("zeroLabel", "1", 0, 1, zero_label),
+	NUMBER("maskNow", "0.5", 0, 1, mask_now),
+	NUMBER("weightRecorded", "1", 0, 100, weight_recorded),
+	NUMBER("weightOneNode", "0.5", 0, 100, weight_one_node),
+	NUMBER("weightAlone", "0.5", 0, 100, weight_alone),
+	NUMBER("weightLighter", "1", 0, 100, weight_lighter),
+	NUMBER("weightEmpty", "1", 0, 100, weight_empty),
+	NUMBER("weightInflight", "1", 0, 100, weight_inflight),
+	WHOLE("windows", "1", 0, 16, windows),
 	{ .key = "features",
 	  .type = CONF_CUSTOM,
 	  .custom = parse_features,

@@ -6,17 +6,19 @@
 #include <stddef.h>
 
 #include "km/base/err.h"
+#include "km/core/recipe.h"
 
 /*
- * {name, task, window: 60s, bin: 5s, features: [names...]}. Every name is checked later by
- * km_schema_create. Owned; km_feature_list_fini frees.
+ * {name, task, window: 60s, bin: 5s, training: {...}, features: [names...]}. Every name is checked
+ * later by km_schema_create. Owned; km_feature_list_fini frees.
  */
 struct km_feature_list {
 	char *name;
 	char *task; /* "placement" or "diagnosis" */
 	double window_s;
 	double bin_s;
-	char **feature; /* [feature_count] */
+	struct km_recipe recipe; /* training: */
+	char **feature;          /* [feature_count] */
 	size_t feature_count;
 };
 
