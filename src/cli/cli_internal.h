@@ -24,6 +24,10 @@ struct km_cli_command {
 int km_cli_check(int argc, char **argv);
 int km_cli_config(int argc, char **argv);
 
+/* Recorded runs to a model, and how good it is: eval.c */
+int km_cli_train(int argc, char **argv);
+int km_cli_eval(int argc, char **argv);
+
 /*
  * For a command's own options: prints `usage` to stdout (asked for) or to stderr. returns the exit
  * code that goes with it.

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "km/base/hash.h"
+
 #include "dataset_internal.h"
 
 #define ARENA_KEEP_BYTES 0
@@ -251,6 +253,20 @@ const struct km_schema *km_dataset_schema(const struct km_dataset *d)
 void km_dataset_stats(const struct km_dataset *d, struct km_dataset_stats *out)
 {
 	*out = d->stats;
+}
+
+uint64_t km_dataset_fingerprint(const struct km_dataset *d)
+{
+	uint64_t sum = 0;
+
+	/* a sum: the order of lines means nothing */
+	for (size_t i = 0; i < d->run_count; i++) {
+		const struct run *run = &d->run[i];
+		const float numbers[] = { run->slowdown, run->rps_all, run->replicas_here };
+
+		sum += km_hash64(run->id, strlen(run->id), km_hash64(numbers, sizeof(numbers), 1));
+	}
+	return sum;
 }
 
 const char *km_dataset_name(const struct km_dataset *d, uint32_t id)

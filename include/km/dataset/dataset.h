@@ -95,6 +95,9 @@ const struct km_dataset_row *km_dataset_rows(const struct km_dataset *d, size_t 
 const struct km_schema *km_dataset_schema(const struct km_dataset *d);
 void km_dataset_stats(const struct km_dataset *d, struct km_dataset_stats *out);
 
+/* Of ids, labels and loads of all runs: tells whether two folders hold the same recordings. */
+uint64_t km_dataset_fingerprint(const struct km_dataset *d);
+
 /* A campaign's, family's or scenario's name; borrowed. */
 const char *km_dataset_name(const struct km_dataset *d, uint32_t id);
 

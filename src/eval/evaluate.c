@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judging: a given model as it is, or the recipe beside it by cross-validation. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "km/base/clock.h"
+
+#include "exam.h"
+
+/* The model's own predictions and intervals for every scored row. */
+static int predict_given(struct exam *e, struct km_err *err)
+{
+	const struct km_dataset_row *row = km_dataset_rows(e->dataset, &e->row_count);
+	struct km_prediction p[PREDICTIONS_PER_ROW];
+	float *input = reallocarray(NULL, e->name_count + 1, PREDICTIONS_PER_ROW * sizeof(*input));
+	int rc = 0;
+
+	if (input == NULL)
+		return km_err_set(err, ENOMEM, "eval: out of memory");
+	for (size_t i = 0; rc == 0 && i < e->row_count; i++) {
+		if (!row[i].score || !table_takes(&e->subject, &row[i]))
+			continue;
+		for (int k = 0; k < PREDICTIONS_PER_ROW; k++)
+			table_input(e->dataset, &e->subject, &row[i], (enum km_layout_kind)(k / 2),
+			            km_dataset_windows(e->dataset, &row[i]) - 1, k % 2 != 0,
+			            input + (size_t)k * e->name_count);
+		rc = km_model_predict(e->model, input, PREDICTIONS_PER_ROW, p, err);
+		for (size_t k = 0; rc == 0 && k < PREDICTIONS_PER_ROW; k++) {
+			size_t at = i * PREDICTIONS_PER_ROW + k;
+
+			e->margin[at] = (float)log(p[k].slowdown);
+			e->low[at] = (float)log(p[k].low);
+			e->high[at] = (float)log(p[k].high);
+		}
+	}
+	free(input);
+	return rc;
+}
+
+static int judge_given(struct exam *e, struct km_eval_report *r, struct km_err *err)
+{
+	struct km_model_info info;
+	char fingerprint[24];
+	int rc = predict_given(e, err);
+
+	km_model_info(e->model, &info);
+	(void)snprintf(r->model, sizeof(r->model), "%s", info.name);
+	(void)snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64,
+	               km_dataset_fingerprint(e->dataset));
+	r->in_sample = strstr(info.provenance, fingerprint) != NULL;
+	return rc == 0 ? exam_report(e, KM_PROTOCOL_GIVEN, r, err) : rc;
+}
+
+int km_evaluate(const struct km_eval_options *options, enum km_protocol protocol,
+                struct km_eval_report *out, struct km_err *err)
+{
+	int64_t began_ns = km_clock_mono_ns(km_clock_system());
+	bool given = protocol == KM_PROTOCOL_GIVEN;
+	struct exam e;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = exam_open(options, given, &e, err);
+	if (rc != 0)
+		return rc;
+	if (given) {
+		rc = judge_given(&e, out, err);
+	} else {
+		(void)snprintf(out->model, sizeof(out->model), "%s", e.list.name);
+		rc = exam_crossval(&e, protocol, err);
+		if (rc == 0)
+			rc = exam_report(&e, protocol, out, err);
+	}
+	exam_close(&e);
+	out->seconds = (double)(km_clock_mono_ns(km_clock_system()) - began_ns) * 1e-9;
+	if (rc != 0)
+		km_eval_report_fini(out);
+	return rc;
+}

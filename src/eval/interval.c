@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Intervals from held-out residuals (split conformal, by group): a campaign that was left out
+ * stands for the next unknown one, so each campaign counts the same however many rows it has.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "eval_internal.h"
+
+#define LOW_Q  0.05
+#define HIGH_Q 0.95
+
+struct residual {
+	double value; /* ln measured - ln predicted */
+	double weight;
+	uint32_t campaign;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	double x = ((const struct residual *)a)->value;
+	double y = ((const struct residual *)b)->value;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(const struct residual *r, size_t count, double q)
+{
+	double below = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		below += r[i].weight;
+		if (below >= q)
+			return r[i].value;
+	}
+	return r[count - 1].value;
+}
+
+/* Residuals of every layout, with and without *_now: the model is served in all of them. */
+static size_t collect(const struct km_dataset *d, const float *margin, uint32_t without,
+                      struct residual *out)
+{
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	size_t count = 0;
+
+	for (size_t i = 0; i < row_count; i++) {
+		if (row[i].campaign == without)
+			continue;
+		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
+			float m = margin[i * PREDICTIONS_PER_ROW + k];
+
+			if (!isnan(m))
+				out[count++] = (struct residual){
+					log((double)row[i].slowdown) - (double)m,
+					(double)row[i].weight,
+					row[i].campaign,
+				};
+		}
+	}
+	return count;
+}
+
+/* Each campaign gets the same share of 1. returns 0 or -ENOMEM. */
+static int balance(struct residual *r, size_t count)
+{
+	uint32_t most = 0;
+	double *sum;
+	size_t campaigns = 0;
+
+	for (size_t i = 0; i < count; i++)
+		most = r[i].campaign > most ? r[i].campaign : most;
+	sum = calloc((size_t)most + 1, sizeof(*sum));
+	if (sum == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sum[r[i].campaign] += r[i].weight;
+	for (size_t c = 0; c <= most; c++)
+		campaigns += sum[c] > 0;
+	for (size_t i = 0; i < count; i++)
+		r[i].weight /= sum[r[i].campaign] * (double)campaigns;
+	free(sum);
+	return 0;
+}
+
+int interval_fit(const struct km_dataset *d, const float *margin, uint32_t without_campaign,
+                 struct interval *out, struct km_err *err)
+{
+	size_t row_count;
+	struct residual *r;
+	size_t count;
+	double mean = 0;
+	double square = 0;
+
+	(void)km_dataset_rows(d, &row_count);
+	r = reallocarray(NULL, row_count * PREDICTIONS_PER_ROW + 1, sizeof(*r));
+	if (r == NULL)
+		return km_err_set(err, ENOMEM, "interval: out of memory");
+	count = collect(d, margin, without_campaign, r);
+	if (count == 0 || balance(r, count) != 0) {
+		free(r);
+		return count == 0 ? km_err_set(err, ENODATA, "interval: no held-out residuals")
+		                  : km_err_set(err, ENOMEM, "interval: out of memory");
+	}
+	qsort(r, count, sizeof(*r), by_value);
+	for (size_t i = 0; i < count; i++)
+		mean += r[i].weight * r[i].value;
+	for (size_t i = 0; i < count; i++)
+		square += r[i].weight * (r[i].value - mean) * (r[i].value - mean);
+	*out = (struct interval){
+		.low = quantile(r, count, LOW_Q),
+		.high = quantile(r, count, HIGH_Q),
+		.sd = sqrt(square),
+	};
+	free(r);
+	return 0;
+}
