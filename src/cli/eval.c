@@ -18,10 +18,9 @@
 
 static const char train_usage[] =
 	"train --dataset DIR --features FILE --out FILE [OPTION]...\n\n"
-	"Trains the model that FILE (features.yaml) describes on the runs in DIR, and writes it "
-        "with\n"
-	"the interval that cross-validation by campaign found. Nothing is overwritten on an "
-        "error.\n\n"
+	"Trains the model that FILE (features.yaml) describes on the runs in DIR, and writes\n"
+	"it with the interval that cross-validation by campaign found. Nothing is overwritten\n"
+	"on an error.\n\n"
 	"  --dataset DIR     runs.csv, traces/ and, for placement, pairs.csv\n"
 	"  --features FILE   features and recipe; default: features.yaml beside --out\n"
 	"  --out FILE        the model file\n"
@@ -33,11 +32,9 @@ static const char train_usage[] =
 
 static const char eval_usage[] =
 	"eval --dataset DIR --model FILE [OPTION]...\n\n"
-	"Judges a model on the runs in DIR. Without --cv the model is taken as it is, which is "
-        "honest\n"
-	"only for a folder it was not trained on. With --cv its recipe is trained again and "
-        "again,\n"
-	"each time judged on the group that was left out.\n\n"
+	"Judges a model on the runs in DIR. Without --cv the model is taken as it is, which is\n"
+	"honest only for a folder it was not trained on. With --cv its recipe is trained again\n"
+	"and again, each time judged on the group that was left out.\n\n"
 	"  --dataset DIR     runs.csv, traces/ and, for placement, pairs.csv\n"
 	"  --model FILE      the model file\n"
 	"  --cv WHAT         campaign, family or scenario: what is left out\n"

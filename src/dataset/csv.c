@@ -24,37 +24,39 @@ struct csv {
 	size_t text_cap;
 };
 
+/* One field from text[i] on, its quotes undone in place. returns the position behind its comma. */
+static size_t take_field(char *text, size_t len, size_t i, struct km_name *out)
+{
+	bool quoted = i < len && text[i] == '"';
+	size_t from = i;
+	size_t to = i;
+
+	for (i += quoted; i < len && (quoted || text[i] != ','); i++) {
+		if (quoted && text[i] == '"') {
+			if (i + 1 >= len || text[i + 1] != '"') {
+				quoted = false; /* the closing one */
+				continue;
+			}
+			i++; /* "" is one quote */
+		}
+		text[to++] = text[i];
+	}
+	*out = (struct km_name){ text + from, (uint32_t)(to - from) };
+	return i + 1;
+}
+
 /* Splits a line in place. returns the number of fields, or -EBADMSG for more than `max`. */
 static int split(char *text, size_t len, struct km_name *out, size_t max)
 {
 	size_t count = 0;
 	size_t i = 0;
 
-	for (;;) {
-		size_t to = i;
-		size_t from = i;
-		bool quoted = i < len && text[i] == '"';
-
+	while (i <= len) {
 		if (count == max)
 			return -EBADMSG;
-		for (i += quoted; i < len; i++) {
-			if (quoted && text[i] == '"') {
-				if (i + 1 < len && text[i + 1] == '"') {
-					i++;
-				} else {
-					quoted = false;
-					continue;
-				}
-			} else if (!quoted && text[i] == ',') {
-				break;
-			}
-			text[to++] = text[i];
-		}
-		out[count++] = (struct km_name){ text + from, (uint32_t)(to - from) };
-		if (i >= len)
-			return (int)count;
-		i++;
+		i = take_field(text, len, i, &out[count++]);
 	}
+	return (int)count;
 }
 
 static int read_line(struct csv *c, size_t *len, struct km_err *err)

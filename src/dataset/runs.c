@@ -82,9 +82,9 @@ static int family_of(struct km_dataset *d, struct km_name campaign, uint32_t *id
 		len = i;
 		break;
 	}
-	memcpy(text, campaign.text, len);
-	memcpy(text + len, "+mix", 4);
-	return dataset_name_id(d, (struct km_name){ text, (uint32_t)(len + (mixed ? 4 : 0)) }, id);
+	len = (size_t)snprintf(text, sizeof(text), "%.*s%s", (int)len, campaign.text,
+	                       mixed ? "+mix" : "");
+	return dataset_name_id(d, (struct km_name){ text, (uint32_t)len }, id);
 }
 
 static int parse_names(struct km_dataset *d, const struct csv *c, const struct km_name *f,
@@ -129,7 +129,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	}
 	for (int i = 0; i < DATASET_CLASSES; i++) {
 		if (!(v[N_CPU + i] <= 255))
-			return csv_bad(c, (size_t)(N_CPU + i), f[N_CPU + i], "0..255", err);
+			return csv_bad(c, (size_t)N_CPU + (size_t)i, f[N_CPU + i], "0..255", err);
 		run->pods[i] = (uint8_t)v[N_CPU + i];
 	}
 	all = v[REPLICAS_NODE1] + v[REPLICAS_NODE2];

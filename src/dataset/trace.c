@@ -24,10 +24,9 @@ struct reader {
 	struct km_cpuset target;
 	struct km_features *features[KM_LAYOUT_N];
 	struct km_sample held; /* the newest sample: pushed when another one follows */
-	double *held_cpu;      /* its counts */
+	double *held_cpu;      /* its counts, [KM_CPU_MAX][KM_COUNT_CPU_N] */
 	double *alone_cpu;     /* those of the target's CPUs only */
-	size_t held_cap;
-	int64_t taken_end_ns; /* end of the last window that was taken */
+	int64_t taken_end_ns;  /* end of the last window that was taken */
 	uint32_t windows;
 	int rc; /* first error of a push */
 };
@@ -98,15 +97,6 @@ static int hold(struct reader *r, const struct km_sample *next)
 				return r->rc;
 		}
 	}
-	if (values > r->held_cap) {
-		free(r->held_cpu);
-		free(r->alone_cpu);
-		r->held_cpu = calloc(values, sizeof(double));
-		r->alone_cpu = calloc(values, sizeof(double));
-		r->held_cap = values;
-		if (r->held_cpu == NULL || r->alone_cpu == NULL)
-			return -ENOMEM;
-	}
 	memcpy(r->held_cpu, next->cpu, values * sizeof(double));
 	r->held = *next;
 	r->held.cpu = r->held_cpu;
@@ -165,8 +155,7 @@ static int read_lines(struct reader *r, struct km_lines *lines, struct km_pcm_cs
 	return rc;
 }
 
-static int make_features(struct reader *r, const char *target, const char *other,
-                         struct km_err *err)
+static int prepare(struct reader *r, const char *target, const char *other, struct km_err *err)
 {
 	struct km_cpuset nodes[2] = { 0 };
 	struct km_cpuset alone = { 0 };
@@ -180,6 +169,10 @@ static int make_features(struct reader *r, const char *target, const char *other
 		return rc;
 	if (km_cpuset_count(&nodes[0]) == 0)
 		return km_err_set(err, ENODATA, "no target CPUs");
+	r->held_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r->held_cpu));
+	r->alone_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r->alone_cpu));
+	if (r->held_cpu == NULL || r->alone_cpu == NULL)
+		return km_err_set(err, ENOMEM, "out of memory");
 	r->target = nodes[0];
 	node_count = km_cpuset_count(&nodes[1]) > 0 ? 2 : 1;
 	for (unsigned i = 0; i < km_cpuset_count(&nodes[0]); i++)
@@ -200,7 +193,7 @@ int dataset_read_trace(struct km_dataset *d, const struct run *run, const char *
 	struct km_pcm_csv *csv = NULL;
 	size_t pool_before = d->pool_count;
 	char path[PATH_MAX_BYTES];
-	int rc = make_features(&r, target, other, err);
+	int rc = prepare(&r, target, other, err);
 
 	if (snprintf(path, sizeof(path), "%s/%s", d->dir, run->trace) >= (int)sizeof(path))
 		rc = km_err_set(err, ENAMETOOLONG, "trace path too long");

@@ -87,11 +87,12 @@ int baselines_init(struct subject *out, const struct km_schema *schema,
 	};
 	int rc = 0;
 
-	for (size_t i = 0; i < BASELINES; i++)
+	for (size_t i = 0; i < BASELINES; i++) {
 		out[i] = (struct subject){ .name = rows[i].name,
 			                   .help = rows[i].help,
 			                   .learner = rows[i].learner,
 			                   .recipe = thesis_recipe };
+	}
 	/* the line learns from the rows the model learns from */
 	out[2].recipe = *recipe;
 	out[1].recipe.max_depth = 3;

@@ -71,7 +71,7 @@ void table_fini(struct table *t);
 bool table_takes(const struct subject *s, const struct km_dataset_row *row);
 
 /* Predictions of ln slowdown for every row in every layout, *_now known or hidden: NaN = none. */
-#define PREDICTIONS_PER_ROW (KM_LAYOUT_N * 2)
+#define PREDICTIONS_PER_ROW ((size_t)KM_LAYOUT_N * 2)
 
 static inline size_t prediction_at(size_t row, enum km_layout_kind layout, bool mask_now)
 {

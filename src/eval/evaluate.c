@@ -24,10 +24,11 @@ static int predict_given(struct exam *e, struct km_err *err)
 	for (size_t i = 0; rc == 0 && i < e->row_count; i++) {
 		if (!row[i].score || !table_takes(&e->subject, &row[i]))
 			continue;
-		for (int k = 0; k < PREDICTIONS_PER_ROW; k++)
+		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
 			table_input(e->dataset, &e->subject, &row[i], (enum km_layout_kind)(k / 2),
 			            km_dataset_windows(e->dataset, &row[i]) - 1, k % 2 != 0,
-			            input + (size_t)k * e->name_count);
+			            input + k * e->name_count);
+		}
 		rc = km_model_predict(e->model, input, PREDICTIONS_PER_ROW, p, err);
 		for (size_t k = 0; rc == 0 && k < PREDICTIONS_PER_ROW; k++) {
 			size_t at = i * PREDICTIONS_PER_ROW + k;

@@ -125,11 +125,11 @@ static int open_dataset(struct exam *e, struct km_err *err)
 	struct km_schema *schema = NULL;
 	int rc = make_schema(e, &schema, err);
 
-	if (rc == 0) {
-		o.schema = schema;
-		o.inflight = any_inflight(schema);
-		rc = km_dataset_open(&o, &e->dataset, err);
-	}
+	if (rc != 0 || schema == NULL)
+		return rc;
+	o.schema = schema;
+	o.inflight = any_inflight(schema);
+	rc = km_dataset_open(&o, &e->dataset, err);
 	km_schema_unref(schema);
 	return rc;
 }
@@ -153,7 +153,7 @@ static int alloc_predictions(struct exam *e, struct km_err *err)
 
 int exam_open(const struct km_eval_options *options, bool given, struct exam *e, struct km_err *err)
 {
-	const struct km_schema *schema;
+	const struct km_schema *schema = NULL;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int rc;
 

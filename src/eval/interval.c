@@ -52,12 +52,13 @@ static size_t collect(const struct km_dataset *d, const float *margin, uint32_t 
 		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
 			float m = margin[i * PREDICTIONS_PER_ROW + k];
 
-			if (!isnan(m))
+			if (!isnan(m)) {
 				out[count++] = (struct residual){
 					log((double)row[i].slowdown) - (double)m,
 					(double)row[i].weight,
 					row[i].campaign,
 				};
+			}
 		}
 	}
 	return count;

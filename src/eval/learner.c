@@ -243,9 +243,9 @@ static int ridge_fit(const struct subject *s, const struct table *t, void **stat
 	struct line *l = line_create(n);
 	double *work = reallocarray(NULL, n * n + 3 * n + 1, sizeof(*work));
 	double *a = work;
-	double *b = work + n * n;
-	double *scale = b + n;
-	double *z = scale + n;
+	double *b;
+	double *scale;
+	double *z;
 
 	(void)s;
 	if (l == NULL || work == NULL) {
@@ -254,6 +254,9 @@ static int ridge_fit(const struct subject *s, const struct table *t, void **stat
 		return km_err_set(err, ENOMEM, "ridge: out of memory");
 	}
 	memset(work, 0, (n * n + 3 * n) * sizeof(*work));
+	b = a + n * n;
+	scale = b + n;
+	z = scale + n;
 	standardize(t, l->mean, scale);
 	normal_equations(t, l->mean, scale, z, a, b, &l->constant);
 	cholesky_solve(a, b, n);

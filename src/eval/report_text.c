@@ -62,11 +62,12 @@ static void put_bounds(struct km_buf *out, const struct km_eval_part *p)
 static void put_dataset(struct km_buf *out, const struct km_dataset_stats *s)
 {
 	km_buf_printf(out, "  %zu runs, %zu traces read", s->runs, s->traces);
-	if (s->no_trace + s->no_label + s->no_run > 0)
+	if (s->no_trace + s->no_label + s->no_run > 0) {
 		km_buf_printf(out,
 		              "; not used: %zu without trace, %zu without label, %zu pairs "
 		              "without run\n  first: %s",
 		              s->no_trace, s->no_label, s->no_run, s->first_bad);
+	}
 	km_buf_char(out, '\n');
 }
 
