@@ -169,10 +169,6 @@ static int prepare(struct reader *r, const char *target, const char *other, stru
 		return rc;
 	if (km_cpuset_count(&nodes[0]) == 0)
 		return km_err_set(err, ENODATA, "no target CPUs");
-	r->held_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r->held_cpu));
-	r->alone_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r->alone_cpu));
-	if (r->held_cpu == NULL || r->alone_cpu == NULL)
-		return km_err_set(err, ENOMEM, "out of memory");
 	r->target = nodes[0];
 	node_count = km_cpuset_count(&nodes[1]) > 0 ? 2 : 1;
 	for (unsigned i = 0; i < km_cpuset_count(&nodes[0]); i++)
@@ -193,8 +189,14 @@ int dataset_read_trace(struct km_dataset *d, const struct run *run, const char *
 	struct km_pcm_csv *csv = NULL;
 	size_t pool_before = d->pool_count;
 	char path[PATH_MAX_BYTES];
-	int rc = prepare(&r, target, other, err);
+	int rc;
 
+	r.held_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r.held_cpu));
+	r.alone_cpu = calloc((size_t)KM_CPU_MAX * KM_COUNT_CPU_N, sizeof(*r.alone_cpu));
+	if (r.held_cpu == NULL || r.alone_cpu == NULL)
+		rc = km_err_set(err, ENOMEM, "out of memory");
+	else
+		rc = prepare(&r, target, other, err);
 	if (snprintf(path, sizeof(path), "%s/%s", d->dir, run->trace) >= (int)sizeof(path))
 		rc = km_err_set(err, ENAMETOOLONG, "trace path too long");
 	if (rc == 0)
