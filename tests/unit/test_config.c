@@ -15,6 +15,9 @@
 #include "km/base/file.h"
 #include "km/config/config.h"
 #include "km/config/feature_list.h"
+#include "km/config/tree.h"
+
+#include "config/config_internal.h"
 
 #define MAN_PAGE "docs/man/kubemarla.yaml.5"
 #define EXAMPLE  "deploy/examples/kubemarla.yaml"
@@ -289,15 +292,48 @@ static void an_absent_file_is_its_own_errno(void **state)
 	assert_non_null(strstr(err.text, "tests/no-such.yaml"));
 }
 
-static void the_example_configuration_is_valid(void **state)
+static bool same_bytes_or_text(const struct conf_option *o, const void *a, const void *b)
 {
-	struct km_settings s;
+	const char *x = (const char *)a + o->offset;
+	const char *y = (const char *)b + o->offset;
+	const char *x_text;
+	const char *y_text;
+
+	if (o->type != CONF_STRING)
+		return memcmp(x, y, o->size) == 0;
+	memcpy(&x_text, x, sizeof(x_text));
+	memcpy(&y_text, y, sizeof(y_text));
+	return strcmp(x_text, y_text) == 0;
+}
+
+/* It is what people copy: nothing may be missing from it, and it must not change what they have. */
+static void the_example_has_every_option_with_its_default(void **state)
+{
+	struct km_settings example;
+	struct km_settings preset;
+	struct km_tree_doc *doc = NULL;
+	struct km_buf text;
 	struct km_err err;
 
 	(void)state;
-	if (km_config_load(EXAMPLE, &s, &err) != 0)
+	km_buf_init(&text);
+	assert_int_equal(km_file_read(EXAMPLE, 1 << 20, &text, &err), 0);
+	if (km_config_load(EXAMPLE, &example, &err) != 0 ||
+	    km_tree_parse(EXAMPLE, text.data, text.len, &doc, &err) != 0)
 		fail_msg("%s", err.text);
-	km_settings_fini(&s);
+	assert_int_equal(km_config_defaults(&preset), 0);
+	for (size_t i = 0; i < conf_settings_table.count; i++) {
+		const struct conf_option *o = &conf_settings_table.row[i];
+
+		if (conf_line_of(km_tree_root(doc), o->key) == 0)
+			fail_msg("%s: no %s", EXAMPLE, o->key);
+		if (o->type != CONF_CUSTOM && !same_bytes_or_text(o, &example, &preset))
+			fail_msg("%s: %s is not the default", EXAMPLE, o->key);
+	}
+	km_tree_free(doc);
+	km_settings_fini(&preset);
+	km_settings_fini(&example);
+	km_buf_fini(&text);
 }
 
 /* Rows of the page are generated: `kubemarla config --man` prints them. */
@@ -382,7 +418,7 @@ int main(void)
 		cmocka_unit_test(a_reload_names_what_it_cannot_change),
 		cmocka_unit_test(layouts_differ_by_nodes_and_collect_only),
 		cmocka_unit_test(an_absent_file_is_its_own_errno),
-		cmocka_unit_test(the_example_configuration_is_valid),
+		cmocka_unit_test(the_example_has_every_option_with_its_default),
 		cmocka_unit_test(the_man_page_has_the_option_table),
 		cmocka_unit_test(feature_lists),
 	};
