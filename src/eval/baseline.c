@@ -93,8 +93,10 @@ int baselines_init(struct subject *out, const struct km_schema *schema,
 			                   .learner = rows[i].learner,
 			                   .recipe = thesis_recipe };
 	}
-	/* the line learns from the rows the model learns from */
-	out[2].recipe = *recipe;
+	/* the line learns from the rows the model learned from, if that is known: a model file
+	   does not say */
+	if (recipe->rounds > 0)
+		out[2].recipe = *recipe;
 	out[1].recipe.max_depth = 3;
 	for (size_t i = 0; rc == 0 && i < BASELINES; i++)
 		rc = subject_init(&out[i], schema, features[i].names, features[i].count, err);
