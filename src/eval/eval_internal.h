@@ -98,9 +98,16 @@ size_t crossval_groups(const struct km_dataset *d, enum km_protocol p);
 int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
                  struct km_err *err) KM_MUST_CHECK;
 
-/* interval.c: quantiles of ln(measured / predicted), each campaign with equal weight. */
+/*
+ * interval.c: quantiles of ln(measured / predicted), over all predictions and by their size, each
+ * campaign with equal weight.
+ */
+#define INTERVAL_KNOTS 6
+
 struct interval {
 	double low, high, sd;
+	struct km_interval_knot knot[INTERVAL_KNOTS];
+	size_t knot_count;
 };
 
 int interval_fit(const struct km_dataset *d, const float *margin, uint32_t without_campaign,

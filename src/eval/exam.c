@@ -197,7 +197,7 @@ static int bound_rows(struct exam *e, struct km_err *err)
 {
 	const struct km_dataset_row *row = km_dataset_rows(e->dataset, &e->row_count);
 	uint32_t campaign = UINT32_MAX;
-	struct interval interval = { NAN, NAN, NAN };
+	struct interval interval = { .knot_count = 0 };
 
 	for (size_t i = 0; i < e->row_count; i++) {
 		if (row[i].campaign != campaign) {
@@ -212,8 +212,15 @@ static int bound_rows(struct exam *e, struct km_err *err)
 		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
 			size_t at = i * PREDICTIONS_PER_ROW + k;
 
-			e->low[at] = e->margin[at] + (float)interval.low;
-			e->high[at] = e->margin[at] + (float)interval.high;
+			double low = NAN;
+			double high = NAN;
+
+			if (interval.knot_count > 0)
+				km_interval_at(interval.knot, interval.knot_count,
+				               (double)e->margin[at], &low, &high);
+			/* as the model serves it: the prediction is always inside */
+			e->low[at] = e->margin[at] + (float)fmin(low, 0);
+			e->high[at] = e->margin[at] + (float)fmax(high, 0);
 		}
 	}
 	return 0;

@@ -13,7 +13,8 @@
 #define HIGH_Q 0.95
 
 struct residual {
-	double value; /* ln measured - ln predicted */
+	double value;  /* ln measured - ln predicted */
+	double margin; /* ln predicted */
 	double weight;
 	uint32_t campaign;
 };
@@ -26,13 +27,26 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int by_margin(const void *a, const void *b)
+{
+	const struct residual *x = a;
+	const struct residual *y = b;
+
+	if (x->margin != y->margin)
+		return x->margin < y->margin ? -1 : 1;
+	return by_value(a, b); /* the same order whatever it was before */
+}
+
 static double quantile(const struct residual *r, size_t count, double q)
 {
 	double below = 0;
+	double all = 0;
 
+	for (size_t i = 0; i < count; i++)
+		all += r[i].weight;
 	for (size_t i = 0; i < count; i++) {
 		below += r[i].weight;
-		if (below >= q)
+		if (below >= q * all)
 			return r[i].value;
 	}
 	return r[count - 1].value;
@@ -55,6 +69,7 @@ static size_t collect(const struct km_dataset *d, const float *margin, uint32_t 
 			if (!isnan(m)) {
 				out[count++] = (struct residual){
 					log((double)row[i].slowdown) - (double)m,
+					(double)m,
 					(double)row[i].weight,
 					row[i].campaign,
 				};
@@ -86,6 +101,37 @@ static int balance(struct residual *r, size_t count)
 	return 0;
 }
 
+/* A knot for each slice of equal weight, from small predictions to large ones. Reorders r. */
+static void fit_knots(struct residual *r, size_t count, struct interval *out)
+{
+	size_t from = 0;
+	double before = 0;
+
+	qsort(r, count, sizeof(*r), by_margin);
+	for (size_t k = 0; k < INTERVAL_KNOTS; k++) {
+		struct km_interval_knot *knot = &out->knot[out->knot_count];
+		double weight = 0;
+		double margin = 0;
+		size_t to = from;
+
+		while (to < count && before + weight < (double)(k + 1) / INTERVAL_KNOTS) {
+			weight += r[to].weight;
+			margin += r[to].weight * r[to].margin;
+			to++;
+		}
+		if (to == from)
+			continue;
+		before += weight;
+		knot->margin = margin / weight;
+		qsort(r + from, to - from, sizeof(*r), by_value);
+		knot->low = quantile(r + from, to - from, LOW_Q);
+		knot->high = quantile(r + from, to - from, HIGH_Q);
+		if (out->knot_count == 0 || knot->margin > knot[-1].margin)
+			out->knot_count++;
+		from = to;
+	}
+}
+
 int interval_fit(const struct km_dataset *d, const float *margin, uint32_t without_campaign,
                  struct interval *out, struct km_err *err)
 {
@@ -115,6 +161,7 @@ int interval_fit(const struct km_dataset *d, const float *margin, uint32_t witho
 		.high = quantile(r, count, HIGH_Q),
 		.sd = sqrt(square),
 	};
+	fit_knots(r, count, out);
 	free(r);
 	return 0;
 }

@@ -186,6 +186,8 @@ static int write_model(const struct exam *e, const struct km_train_job *job, con
 			.residual_sd = interval.sd,
 			.interval_low = interval.low,
 			.interval_high = interval.high,
+			.knot = interval.knot,
+			.knot_count = interval.knot_count,
 			.range_low = x.range,
 			.range_high = x.range + t->columns,
 			.golden = x.golden,

@@ -34,6 +34,7 @@ static const struct {
 	[KM_ATTR_RESIDUAL_SD] = { PREFIX "residual_sd", false },
 	[KM_ATTR_INTERVAL_LOW] = { PREFIX "interval_low", false },
 	[KM_ATTR_INTERVAL_HIGH] = { PREFIX "interval_high", false },
+	[KM_ATTR_INTERVAL_KNOTS] = { PREFIX "interval_knots", true }, /* "margin low high" a line */
 	[KM_ATTR_RANGES] = { PREFIX "ranges", false }, /* "low high" a line, in column order */
 	[KM_ATTR_PROVENANCE] = { PREFIX "provenance", true },
 	[KM_ATTR_LIBRARY_VERSION] = { PREFIX "library_version", false },
@@ -228,6 +229,37 @@ static bool read_row(struct km_ubj_text line, size_t count, double *out)
 	return i == count;
 }
 
+static int read_knots(const struct km_attrs *a, struct km_model *m, struct km_err *err)
+{
+	struct km_ubj_text rest = a->value[KM_ATTR_INTERVAL_KNOTS];
+	size_t count = count_lines(&rest);
+	struct km_interval_knot *knot;
+	struct km_ubj_text line;
+
+	if (count == 0)
+		return 0;
+	if (count > KM_INTERVAL_KNOTS_MAX)
+		return bad(err, KM_ATTR_INTERVAL_KNOTS, "more than 16 lines");
+	knot = km_arena_calloc(&m->arena, count, sizeof(*knot));
+	if (!knot)
+		return km_err_set(err, ENOMEM, "model: out of memory");
+	for (size_t i = 0; next_part(&rest, '\n', &line); i++) {
+		double v[3];
+
+		if (!read_row(line, KM_ARRAY_LEN(v), v) || !(fabs(v[0]) <= RESIDUAL_MAX) ||
+		    !(v[1] >= -RESIDUAL_MAX && v[1] <= v[2] && v[2] <= RESIDUAL_MAX) ||
+		    (i > 0 && !(v[0] > knot[i - 1].margin)))
+			return bad(
+				err, KM_ATTR_INTERVAL_KNOTS,
+				"want lines \"margin low high\", margins ascending, -10 <= low <= "
+				"high <= 10");
+		knot[i] = (struct km_interval_knot){ v[0], v[1], v[2] };
+	}
+	m->info.knot = knot;
+	m->info.knot_count = count;
+	return 0;
+}
+
 static int read_ranges(const struct km_attrs *a, struct km_model *m, struct km_err *err)
 {
 	struct km_ubj_text rest = a->value[KM_ATTR_RANGES];
@@ -341,6 +373,8 @@ int km_attrs_read(const struct km_attrs *a, struct km_model *m, struct km_err *e
 		rc = read_schema(a, m, err);
 	if (rc == 0)
 		rc = check_implied(a, m->schema, err);
+	if (rc == 0)
+		rc = read_knots(a, m, err);
 	if (rc == 0)
 		rc = read_ranges(a, m, err);
 	if (rc == 0)

@@ -79,12 +79,36 @@ static void count_outside(const struct km_model *m, const float *row, struct km_
 	}
 }
 
+void km_interval_at(const struct km_interval_knot *knot, size_t count, double margin, double *low,
+                    double *high)
+{
+	size_t i = 0;
+	double part;
+
+	while (i < count && knot[i].margin <= margin)
+		i++;
+	if (i == 0 || i == count) {
+		*low = knot[i == 0 ? 0 : count - 1].low;
+		*high = knot[i == 0 ? 0 : count - 1].high;
+		return;
+	}
+	part = (margin - knot[i - 1].margin) / (knot[i].margin - knot[i - 1].margin);
+	*low = knot[i - 1].low + part * (knot[i].low - knot[i - 1].low);
+	*high = knot[i - 1].high + part * (knot[i].high - knot[i - 1].high);
+}
+
 static void fill_prediction(const struct km_model *m, double margin, struct km_prediction *p)
 {
-	double middle = (m->info.interval_low + m->info.interval_high) / 2;
-	double half = (m->info.interval_high - m->info.interval_low) / 2;
 	double factor = pow(OUTSIDE_FACTOR, p->outside);
+	double low = m->info.interval_low;
+	double high = m->info.interval_high;
+	double middle;
+	double half;
 
+	if (m->info.knot_count > 0)
+		km_interval_at(m->info.knot, m->info.knot_count, margin, &low, &high);
+	middle = (low + high) / 2;
+	half = (high - low) / 2;
 	if (factor > OUTSIDE_FACTOR_MAX)
 		factor = OUTSIDE_FACTOR_MAX;
 	half *= factor;

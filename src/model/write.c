@@ -60,6 +60,21 @@ static int put_golden(struct km_buf *out, struct km_booster *b, const struct km_
 	return rc;
 }
 
+static void put_knots(struct km_buf *out, const struct km_model_meta *meta)
+{
+	for (size_t i = 0; i < meta->knot_count; i++) {
+		const struct km_interval_knot *k = &meta->knot[i];
+
+		if (i > 0)
+			km_buf_char(out, '\n');
+		km_attrs_put_number(out, k->margin);
+		km_buf_char(out, ' ');
+		km_attrs_put_number(out, k->low);
+		km_buf_char(out, ' ');
+		km_attrs_put_number(out, k->high);
+	}
+}
+
 /* The value of one attribute. */
 static int put_value(struct km_buf *out, enum km_attr which, struct km_booster *b,
                      const struct km_model_meta *meta, struct km_err *err)
@@ -100,6 +115,9 @@ static int put_value(struct km_buf *out, enum km_attr which, struct km_booster *
 		break;
 	case KM_ATTR_INTERVAL_HIGH:
 		km_attrs_put_number(out, meta->interval_high);
+		break;
+	case KM_ATTR_INTERVAL_KNOTS:
+		put_knots(out, meta);
 		break;
 	case KM_ATTR_RANGES:
 		put_ranges(out, meta);

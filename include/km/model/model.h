@@ -15,7 +15,18 @@
 
 #define KM_MODEL_FILE_MAX_BYTES (64u << 20)
 
+#define KM_INTERVAL_KNOTS_MAX   16
+
 struct km_model;
+
+/*
+ * The 90 % interval around predictions of one size: quantiles of held-out residuals in ln slowdown.
+ * Between knots it is interpolated, beyond the first and the last it is theirs.
+ */
+struct km_interval_knot {
+	double margin; /* ln of the predicted slowdown */
+	double low, high;
+};
 
 /* What the file says about itself; strings and arrays are borrowed from the model. */
 struct km_model_info {
@@ -31,6 +42,8 @@ struct km_model_info {
 	double residual_sd;  /* sd of held-out residuals of ln slowdown */
 	double interval_low; /* 5 % and 95 % quantiles of held-out ln residuals */
 	double interval_high;
+	const struct km_interval_knot *knot; /* [knot_count], ascending; 0: the same everywhere */
+	size_t knot_count;
 	const double *range_low;  /* [schema->count] training range of each feature; NaN = none */
 	const double *range_high; /* [schema->count] */
 };
@@ -79,6 +92,10 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
  */
 int km_model_contributions(struct km_model *m, const float *row, float *out,
                            struct km_err *err) KM_MUST_CHECK;
+
+/* The interval of `knot` [count >= 1] at a margin. */
+void km_interval_at(const struct km_interval_knot *knot, size_t count, double margin, double *low,
+                    double *high);
 
 /*
  * Keeps OpenMP to the calling thread and libxgboost quiet in it. Every function here does it by

@@ -12,6 +12,7 @@
 
 #include "km/base/err.h"
 #include "km/core/schema.h"
+#include "km/model/model.h"
 
 /* Trees in memory. Not shared between threads; different boosters may train at the same time. */
 struct km_booster;
@@ -94,7 +95,9 @@ struct km_model_meta {
 	double residual_sd;  /* of held-out residuals in ln slowdown; NaN = unknown */
 	double interval_low; /* their 5 % and 95 % quantiles; NaN = unknown */
 	double interval_high;
-	const double *range_low; /* [schema->count], NaN = never measured in training */
+	const struct km_interval_knot *knot; /* [knot_count], ascending margins; may be NULL */
+	size_t knot_count;                   /* at most KM_INTERVAL_KNOTS_MAX */
+	const double *range_low;             /* [schema->count], NaN = never measured in training */
 	const double *range_high;
 	const float *golden; /* [golden_count][schema->count]: rows whose margins are kept */
 	size_t golden_count; /* 1..64; 3-8 with some NaN are enough */
