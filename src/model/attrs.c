@@ -248,11 +248,12 @@ static int read_knots(const struct km_attrs *a, struct km_model *m, struct km_er
 
 		if (!read_row(line, KM_ARRAY_LEN(v), v) || !(fabs(v[0]) <= RESIDUAL_MAX) ||
 		    !(v[1] >= -RESIDUAL_MAX && v[1] <= v[2] && v[2] <= RESIDUAL_MAX) ||
-		    (i > 0 && !(v[0] > knot[i - 1].margin)))
+		    (i > 0 && !(v[0] > knot[i - 1].margin))) {
 			return bad(
 				err, KM_ATTR_INTERVAL_KNOTS,
 				"want lines \"margin low high\", margins ascending, -10 <= low <= "
 				"high <= 10");
+		}
 		knot[i] = (struct km_interval_knot){ v[0], v[1], v[2] };
 	}
 	m->info.knot = knot;
