@@ -122,7 +122,13 @@ static int init_hosts(struct km_agent *a, struct km_err *err)
 {
 	for (size_t i = 0; i < a->host_count; i++) {
 		struct agent_host *h = &a->host[i];
-		int ret = km_features_create(a->schema, h->cpus, h->node_count, &h->features, err);
+		int ret;
+
+		if (h->merge != NULL && agent_nodemap_follows(h) &&
+		    agent_nodemap_look(a, h, km_clock_mono_ns(a->clock), h->next_cpus)) {
+			memcpy(h->cpus, h->next_cpus, h->node_count * sizeof(h->cpus[0]));
+		}
+		ret = km_features_create(a->schema, h->cpus, h->node_count, &h->features, err);
 
 		if (ret != 0) {
 			return ret;

@@ -20,6 +20,9 @@ struct agent_host {
 	size_t node_count;
 	const struct km_node_settings **node; /* [node_count], borrowed from the settings */
 	struct km_cpuset *cpus;               /* [node_count] */
+	struct km_cpuset *claimed;            /* [node_count], before shared CPUs were taken out */
+	struct km_cpuset *next_cpus;          /* [node_count], while the map is looked at */
+	int64_t nodemap_ns;                   /* when to look at the nodes' groups again */
 	char source[64];                      /* "replay", or the live set: "perf+resctrl+os" */
 	struct km_merge *merge; /* of the live set's samples; NULL for a replayed host */
 	size_t live_count;      /* sources in the set */
@@ -78,6 +81,20 @@ struct km_agent {
 /* Hosts and their nodes by the settings. returns 0, -EINVAL, -ENOMEM. */
 int agent_layout(struct km_agent *a, struct km_err *err) KM_MUST_CHECK;
 void agent_layout_free(struct km_agent *a);
+
+/* Do some nodes of the host have their CPUs by their control groups? */
+bool agent_nodemap_follows(const struct agent_host *h);
+
+/* Looks which CPUs the nodes have now: next [node_count]. returns whether that is news (logged). */
+bool agent_nodemap_look(const struct km_agent *a, struct agent_host *h, int64_t now_ns,
+                        struct km_cpuset *next);
+
+/* What windows are of: another schema, or other CPUs of nodes, starts them anew (publish.c). */
+void agent_change_schema(struct km_agent *a);
+void agent_change_nodemap(struct km_agent *a, struct agent_host *h, int64_t now_ns);
+
+/* Hands the hosts that changed to the sink. */
+void agent_publish(struct km_agent *a);
 
 /* The thread's body. */
 void *agent_sampler(void *agent);

@@ -24,18 +24,27 @@ static int host_alloc(struct agent_host *h, size_t node_count, struct km_err *er
 {
 	h->node = calloc(node_count + 1, sizeof(void *));
 	h->cpus = calloc(node_count + 1, sizeof(h->cpus[0]));
-	if (h->node == NULL || h->cpus == NULL) {
+	h->claimed = calloc(node_count + 1, sizeof(h->claimed[0]));
+	h->next_cpus = calloc(node_count + 1, sizeof(h->next_cpus[0]));
+	if (h->node == NULL || h->cpus == NULL || h->claimed == NULL || h->next_cpus == NULL) {
 		return km_err_set(err, ENOMEM, "agent: out of memory");
 	}
 	return 0;
 }
 
-static int host_add(struct agent_host *h, const struct km_node_settings *node, struct km_err *err)
+/*
+ * own_count: nodes of this machine when that is the host, whose groups may tell their CPUs; 0 for a
+ * replayed host.
+ */
+static int host_add(struct agent_host *h, const struct km_node_settings *node, size_t own_count,
+                    struct km_err *err)
 {
 	struct km_cpuset cpus = node->cpus;
+	bool by_group = own_count > 1 && node->cgroup != NULL && node->cgroup[0] != '\0';
 
 	if (!node->cpus_given) {
-		memset(cpus.word, 0xff, sizeof(cpus.word)); /* all the host will turn out to have */
+		/* all the host will turn out to have; or none until its group tells */
+		memset(cpus.word, by_group ? 0 : 0xff, sizeof(cpus.word));
 	}
 	for (size_t i = 0; i < h->node_count; i++) {
 		if (km_cpuset_intersects(&h->cpus[i], &cpus)) {
@@ -46,6 +55,7 @@ static int host_add(struct agent_host *h, const struct km_node_settings *node, s
 		}
 	}
 	h->node[h->node_count] = node;
+	h->claimed[h->node_count] = cpus;
 	h->cpus[h->node_count++] = cpus;
 	return 0;
 }
@@ -80,7 +90,7 @@ static int add_replay_host(struct km_agent *a, const struct km_source_settings *
 			                  replay->file, node->name);
 		}
 		claimed[node - s->node] = true;
-		ret = host_add(h, node, err);
+		ret = host_add(h, node, 0, err);
 	}
 	return ret;
 }
@@ -153,7 +163,7 @@ static int add_own_host(struct km_agent *a, const bool *claimed, struct km_err *
 	ret = host_alloc(h, left, err);
 	for (size_t i = 0; ret == 0 && i < s->node_count; i++) {
 		if (!claimed[i]) {
-			ret = host_add(h, &s->node[i], err);
+			ret = host_add(h, &s->node[i], left, err);
 		}
 	}
 	return ret == 0 ? add_live_set(a, h, err) : ret;
@@ -195,6 +205,8 @@ void agent_layout_free(struct km_agent *a)
 		km_features_free(a->host[i].features);
 		km_merge_free(a->host[i].merge);
 		km_host_features_unref(a->host[i].published);
+		free(a->host[i].next_cpus);
+		free(a->host[i].claimed);
 		free(a->host[i].cpus);
 		free(a->host[i].node);
 	}

@@ -179,140 +179,6 @@ static void read_source(struct km_agent *a, struct agent_source *src, int64_t no
 	set_status(a, src, state, name_of(src));
 }
 
-static struct km_schema *take_next_schema(struct km_agent *a)
-{
-	struct km_schema *next;
-
-	pthread_mutex_lock(&a->lock);
-	next = a->next_schema;
-	a->next_schema = NULL;
-	pthread_mutex_unlock(&a->lock);
-	return next;
-}
-
-/* Windows of another shape for every host, or for none. */
-static int create_windows(struct km_agent *a, const struct km_schema *schema, struct km_err *err)
-{
-	for (size_t i = 0; i < a->host_count; i++) {
-		struct agent_host *h = &a->host[i];
-		int ret =
-			km_features_create(schema, h->cpus, h->node_count, &h->next_features, err);
-
-		if (ret != 0) {
-			for (; i > 0; i--) {
-				km_features_free(a->host[i - 1].next_features);
-				a->host[i - 1].next_features = NULL;
-			}
-			return ret;
-		}
-	}
-	return 0;
-}
-
-static void change_schema(struct km_agent *a)
-{
-	struct km_schema *next = take_next_schema(a);
-	struct km_err err = { 0 };
-	bool same;
-
-	if (next == NULL) {
-		return;
-	}
-	/* a reload of the model that is there already must not cost the windows */
-	same = next->hash == a->schema->hash && next->count == a->schema->count;
-	if (!same && create_windows(a, next, &err) != 0) {
-		km_log_error("agent", "old model's windows kept reason=\"%s\"", err.text);
-		km_schema_unref(next);
-		return;
-	}
-	for (size_t i = 0; i < a->host_count; i++) {
-		struct agent_host *h = &a->host[i];
-
-		h->changed = true;
-		if (same) {
-			continue;
-		}
-		h->version_base += km_features_version(h->features);
-		km_features_free(h->features);
-		h->features = h->next_features;
-		h->next_features = NULL;
-		h->measured_mono_ns = 0;
-		h->measured_wall_ns = 0;
-		km_host_features_unref(h->published);
-		h->published = NULL;
-	}
-	km_schema_unref(a->schema);
-	a->schema = next;
-}
-
-static uint32_t outside_cpus(const struct agent_host *h)
-{
-	uint32_t outside = 0;
-
-	for (uint32_t cpu = 0; cpu < h->cpu_count; cpu++) {
-		bool inside = false;
-
-		for (size_t i = 0; i < h->node_count && !inside; i++) {
-			inside = km_cpuset_has(&h->cpus[i], cpu);
-		}
-		outside += !inside;
-	}
-	return outside;
-}
-
-/* A new immutable picture of the host; rows are computed only when a bin closed. */
-static struct km_host_features *snapshot(const struct km_agent *a, const struct agent_host *h)
-{
-	const struct km_host_features *last = h->published;
-	uint64_t bins = km_features_version(h->features);
-	uint64_t version = bins == 0 ? 0 : h->version_base + bins;
-	struct km_host_features *p = km_host_features_create(a->schema, (uint32_t)h->node_count);
-
-	if (p == NULL) {
-		return NULL;
-	}
-	p->host = h->index;
-	p->version = version;
-	p->measured_mono_ns = h->measured_mono_ns;
-	p->measured_wall_ns = h->measured_wall_ns;
-	p->covered_s = km_features_covered_s(h->features);
-	p->tier = km_features_tier(h->features);
-	p->outside_cpus = outside_cpus(h);
-	if (last != NULL && last->version == version) {
-		memcpy(p->row, last->row, h->node_count * a->schema->count * sizeof(p->row[0]));
-		return p;
-	}
-	for (size_t i = 0; i < h->node_count; i++) {
-		(void)km_features_read(h->features, i, p->row + i * a->schema->count);
-	}
-	return p;
-}
-
-static void publish(struct km_agent *a)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < a->host_count; i++) {
-		struct agent_host *h = &a->host[i];
-		struct km_host_features *p;
-
-		if (!h->changed) {
-			continue;
-		}
-		p = snapshot(a, h);
-		if (p == NULL) {
-			continue; /* still changed: the next tick tries again */
-		}
-		h->changed = false;
-		km_host_features_unref(h->published);
-		h->published = p;
-		a->batch[count++] = p;
-	}
-	if (count > 0) {
-		a->sink.publish(a->sink.ctx, a->batch, count);
-	}
-}
-
 static void update_metrics(struct km_agent *a, int64_t began_ns)
 {
 	unsigned up = 0;
@@ -372,7 +238,10 @@ void km_agent_tick(struct km_agent *a)
 	int64_t now_ns = km_clock_mono_ns(a->clock);
 	int64_t wall_ns = km_clock_wall_ns(a->clock);
 
-	change_schema(a);
+	agent_change_schema(a);
+	for (size_t i = 0; i < a->host_count; i++) {
+		agent_change_nodemap(a, &a->host[i], now_ns);
+	}
 	for (size_t i = 0; i < a->source_count; i++) {
 		a->source[i].host->tick_mono_ns = now_ns;
 		a->source[i].host->tick_wall_ns = wall_ns;
@@ -385,7 +254,7 @@ void km_agent_tick(struct km_agent *a)
 			merge_live(a, &a->host[i], now_ns);
 		}
 	}
-	publish(a);
+	agent_publish(a);
 	update_metrics(a, now_ns);
 }
 

@@ -141,8 +141,7 @@ static const struct conf_option settings_rows[] = {
 		.shown = "this host: its own name, all CPUs",
 		.want = "a list of {name, cpus, cgroup}",
 		.help = "The Kubernetes nodes that this process measures: name is required; cpus "
-			"is a "
-			"list such as \"0-2,5\" (all CPUs of the host when absent), cgroup a path.",
+			"is a list such as \"0-2,5\", cgroup a path below cgroupfs.",
 	},
 	{
 		.key = "collect.interval",
@@ -385,7 +384,7 @@ static const struct conf_option node_rows[] = {
 		.key = "cpus",
 		.type = CONF_CUSTOM,
 		.custom = conf_parse_cpus,
-		.shown = "all CPUs of its host",
+		.shown = "those of its control group, else all CPUs of its host",
 		.want = "a CPU list such as \"0-2,5\"",
 		.help = "Its logical CPUs.",
 		FIELD(km_node_settings, cpus),
@@ -394,7 +393,10 @@ static const struct conf_option node_rows[] = {
 		.key = "cgroup",
 		.type = CONF_STRING,
 		.preset = "",
-		.help = "Path of its cgroup. Not used yet.",
+		.help = "Path of its control group below the hierarchy's root, the same in all "
+			"hierarchies: the source os reads its pressure and throttling, and "
+			"without cpus its cpuset says which CPUs the node has. Only for nodes on "
+			"this host.",
 		FIELD(km_node_settings, cgroup),
 	},
 };

@@ -191,16 +191,43 @@ static int overlap(struct conf_ctx *c, const struct km_settings *s, const struct
 	return rc;
 }
 
+/* Its CPUs are not known before it runs: its control group tells. */
+static bool cpus_by_group(const struct km_node_settings *n, uint32_t host)
+{
+	return !n->cpus_given && n->cgroup[0] != '\0' && host == HERE;
+}
+
 static int check_overlap(struct conf_ctx *c, const struct km_settings *s,
                          const struct km_tree *nodes, const uint32_t *host)
 {
 	for (size_t b = 1; b < s->node_count; b++) {
 		for (size_t a = 0; a < b; a++) {
-			if (host[a] != host[b])
+			if (host[a] != host[b] || cpus_by_group(&s->node[a], host[a]) ||
+			    cpus_by_group(&s->node[b], host[b]))
 				continue;
 			if (!s->node[a].cpus_given || !s->node[b].cpus_given ||
 			    km_cpuset_intersects(&s->node[a].cpus, &s->node[b].cpus))
 				return overlap(c, s, nodes, a, b);
+		}
+	}
+	return 0;
+}
+
+/* A path that climbs would name what is no group of this hierarchy. */
+static int check_groups(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
+{
+	const struct km_tree *nodes = km_tree_get(root, "nodes");
+
+	for (size_t i = 0; i < s->node_count; i++) {
+		const char *group = s->node[i].cgroup;
+
+		for (const char *at = group; (at = strstr(at, "..")) != NULL; at += 2) {
+			if ((at == group || at[-1] == '/') && (at[2] == '/' || at[2] == '\0')) {
+				return conf_fail(c, line_of_item(nodes, i),
+				                 "nodes[%zu].cgroup: saw %.60s, want a path below "
+				                 "the hierarchy's root without ..",
+				                 i, group);
+			}
 		}
 	}
 	return 0;
@@ -304,7 +331,7 @@ int conf_validate(struct conf_ctx *c, const struct km_settings *s, const struct 
 	static int (*const checks[])(struct conf_ctx *, const struct km_settings *,
 	                             const struct km_tree *) = {
 		check_tls,   check_not_built_in, check_listeners, check_window,
-		check_nodes, check_roots,        check_set,
+		check_nodes, check_groups,       check_roots,     check_set,
 	};
 	int rc = 0;
 

@@ -3,6 +3,9 @@
  * A set of live sources under the agent: merged, late, broken, refused. The table of sources is a
  * fake one, in this file, so that a source can misbehave as the test wants it to.
  */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "km/sources/preflight.h"
 
 #include "support/agent_world.h"
@@ -347,6 +350,108 @@ static void auto_takes_all_that_work_but_one_owner_of_the_pmu(void **state)
 	}
 }
 
+/* A CPU list in the place where v2 keeps a group's. NULL: the group goes. */
+static void put_group(const struct world *w, const char *group, const char *cpus)
+{
+	char path[160];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", w->dir, group);
+	(void)mkdir(path, 0700); /* there already, the second time */
+	(void)snprintf(path, sizeof(path), "%s/%s/cpuset.cpus.effective", w->dir, group);
+	if (cpus == NULL) {
+		assert_int_equal(unlink(path), 0);
+		return;
+	}
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(cpus, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void add_group_node(struct world *w, const char *name, const char *cpus, const char *group)
+{
+	add_node(w, name, cpus);
+	w->settings.node[w->settings.node_count - 1].cgroup = strdup(group);
+}
+
+/* IPC of a node: 2 with the fake, NaN when it has no CPU. */
+static double ipc_of(const struct world *w, uint32_t node)
+{
+	return km_host_features_row(w->last[0], node)[1];
+}
+
+static void a_node_has_the_cpus_of_its_group_also_when_they_change(void **state)
+{
+	struct world w;
+
+	(void)state;
+	core = (struct script){
+		.instructions = 2e9, .cycles = 1e9, .c0_ns = NAN, .read_bytes = NAN
+	};
+	world_init(&w);
+	w.settings.collect.live.cgroupfs = strdup(w.dir);
+	put_group(&w, "ga", "0\n");
+	put_group(&w, "gb", "1\n");
+	add_group_node(&w, "a", NULL, "ga");
+	add_group_node(&w, "b", NULL, "/gb");
+	add_group_node(&w, "c", NULL, "gc"); /* not there yet */
+	add_source(&w, "core", NULL, NULL, NULL);
+	create(&w);
+	for (int i = 0; i <= 6; i++) {
+		tick_after(&w, 1);
+	}
+	assert_int_equal(w.last[0]->version, 1);
+	assert_int_equal(w.last[0]->outside_cpus, 0);
+	assert_true(ipc_of(&w, 0) == 2 && ipc_of(&w, 1) == 2 && isnan(ipc_of(&w, 2)));
+	put_group(&w, "gb", NULL); /* restarting: what was known stays */
+	put_group(&w, "ga", "0-1\n");
+	for (int i = 0; i <= 6; i++) {
+		tick_after(&w, 1); /* one of them looks: CPU 1 is of two groups now, so of none */
+	}
+	assert_int_equal(w.last[0]->outside_cpus, 1);
+	for (int i = 0; i <= 6; i++) {
+		tick_after(&w, 1);
+	}
+	assert_true(w.last[0]->version > 1); /* a version never comes twice */
+	assert_true(ipc_of(&w, 0) == 2 && isnan(ipc_of(&w, 1)));
+	put_group(&w, "ga", "0\n");
+	put_group(&w, "gc", "1\n");
+	put_group(&w, "gb", "\n");
+	for (int i = 0; i <= 20; i++) {
+		tick_after(&w, 1);
+	}
+	assert_true(ipc_of(&w, 0) == 2 && isnan(ipc_of(&w, 1)) && ipc_of(&w, 2) == 2);
+	world_fini(&w);
+}
+
+static void settings_go_before_groups_and_a_node_alone_has_all(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (int alone = 0; alone < 2; alone++) {
+		live_world(&w); /* node a has CPU 0 by its settings */
+		w.settings.collect.live.cgroupfs = strdup(w.dir);
+		if (alone) {
+			w.settings.node[0].cpus_given = false;
+			w.settings.node[0].cgroup = strdup("nowhere");
+		} else {
+			put_group(&w, "gb", "0-1\n");
+			add_group_node(&w, "b", NULL, "gb");
+		}
+		add_source(&w, "core", NULL, NULL, NULL);
+		create(&w);
+		for (int i = 0; i <= 6; i++) {
+			tick_after(&w, 1);
+		}
+		assert_int_equal(w.last[0]->outside_cpus, 0);
+		assert_true(ipc_of(&w, 0) == 2);
+		assert_true(alone || ipc_of(&w, 1) == 2);
+		world_fini(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +460,8 @@ int main(void)
 		cmocka_unit_test(a_source_that_breaks_is_closed_and_tried_again),
 		cmocka_unit_test(what_cannot_be_costs_one_source_its_sample),
 		cmocka_unit_test(auto_takes_all_that_work_but_one_owner_of_the_pmu),
+		cmocka_unit_test(a_node_has_the_cpus_of_its_group_also_when_they_change),
+		cmocka_unit_test(settings_go_before_groups_and_a_node_alone_has_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,6 +127,13 @@ static void every_refusal_names_file_line_key_seen_and_wanted(void **state)
 		{ "collect: {sources: pcm}\n",
 		  "c.yaml:1: collect.sources: saw pcm, want auto, or a list of source names and "
 		  "{replay: {file, node, speed, loop}}" },
+		{ "nodes:\n- {name: a, cgroup: x/../y}\n",
+		  "c.yaml:2: nodes[0].cgroup: saw x/../y, want a path below the hierarchy's root "
+		  "without .." },
+		{ "nodes: [{name: a, cgroup: g}, {name: b}, {name: c}]\n",
+		  "c.yaml:1: nodes[2].cpus: b and c share a host and b has all its CPUs, want a "
+		  "CPU "
+		  "list for each" },
 		{ "collect: {sources: [os, perf, os]}\n",
 		  "c.yaml:1: collect.sources[2]: saw os again, want it once" },
 		{ "collect: {sources: [perf, resctrl, pcm]}\n",
