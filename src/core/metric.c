@@ -45,6 +45,14 @@ static const struct km_metric_info metrics[KM_METRIC_N] = {
 	                                      KM_OF_HOST, 0, 1e13 },
 	[KM_METRIC_L3_OCCUPANCY_BYTES] = { "l3_occupancy_bytes", "bytes",
 	                                   "L3 cache in use, all sockets.", KM_OF_HOST, 0, 1e12 },
+	[KM_METRIC_MBM_TOTAL_BYTES_PER_S] = { "mbm_total_bytes_per_s", "bytes/s",
+	                                      "Bytes per second that L3 exchanges with memory, own "
+	                                      "and remote, as RDT counts them.",
+	                                      KM_OF_HOST, 0, 1e13 },
+	[KM_METRIC_MBM_LOCAL_BYTES_PER_S] = { "mbm_local_bytes_per_s", "bytes/s",
+	                                      "Bytes per second that L3 exchanges with the memory "
+	                                      "of its own socket, as RDT counts them.",
+	                                      KM_OF_HOST, 0, 1e13 },
 	[KM_METRIC_L2_MISS_PER_ACTIVE_S] = { "l2_miss_per_active_s", "misses/s",
 	                                     "L2 cache misses per second of C0 time.", KM_OF_CPUS,
 	                                     0, 1e12 },

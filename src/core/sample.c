@@ -38,6 +38,8 @@ static const struct {
 	[KM_HOST_MEM_READ_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
 	[KM_HOST_MEM_WRITE_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
 	[KM_HOST_L3_OCCUPANCY_BYTES] = { 0, "cache occupancy out of range" },
+	[KM_HOST_MBM_TOTAL_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
+	[KM_HOST_MBM_LOCAL_BYTES] = { HOST_BYTES_PER_S_MAX, "memory bandwidth out of range" },
 	[KM_HOST_CPU_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
 	[KM_HOST_MEMORY_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },
 	[KM_HOST_IO_PSI_NS] = { SHARE_SLACK * 1e9, "stall time beyond elapsed time" },

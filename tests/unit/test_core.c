@@ -37,6 +37,8 @@ static void metric_names_are_those_of_the_design_and_read_back(void **state)
 		"mem_read_bytes_per_s",
 		"mem_write_bytes_per_s",
 		"l3_occupancy_bytes",
+		"mbm_total_bytes_per_s",
+		"mbm_local_bytes_per_s",
 		"l2_miss_per_active_s",
 		"l3_miss_per_active_s",
 		"work_ratio",

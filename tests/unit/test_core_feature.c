@@ -47,6 +47,8 @@ static void each_metric_follows_its_formula(void **state)
 		{ "host.mem_read_bytes_per_s.mean", 4e8 },
 		{ "host.mem_write_bytes_per_s.mean", NAN },
 		{ "host.l3_occupancy_bytes.mean", 8e6 },
+		{ "host.mbm_total_bytes_per_s.mean", 6e8 },
+		{ "host.mbm_local_bytes_per_s.mean", 2e8 },
 		{ "host.cpu_psi_ratio.mean", 0.3 },
 		{ "node.cpu_psi_ratio.mean", 0.5 },
 		{ "node.memory_psi_ratio.mean", NAN },
@@ -84,6 +86,8 @@ static void each_metric_follows_its_formula(void **state)
 	}
 	x.s.host[KM_HOST_MEM_READ_BYTES] = 2e9;
 	x.s.host[KM_HOST_L3_OCCUPANCY_BYTES] = 8e6;
+	x.s.host[KM_HOST_MBM_TOTAL_BYTES] = 3e9;
+	x.s.host[KM_HOST_MBM_LOCAL_BYTES] = 1e9;
 	x.s.host[KM_HOST_CPU_PSI_NS] = 1.5e9;
 	x.s.node_count = 2;
 	x.s.node = node_counts[0];

@@ -36,7 +36,10 @@ enum km_host_count {
 	KM_HOST_MEM_READ_BYTES,
 	KM_HOST_MEM_WRITE_BYTES,
 	KM_HOST_L3_OCCUPANCY_BYTES, /* a level, not a sum: the sample's mean */
-	KM_HOST_CPU_PSI_NS,         /* "some" stall time, system-wide */
+	KM_HOST_MBM_TOTAL_BYTES, /* L3 with memory as RDT counts it: no telling of reads and writes
+	                          */
+	KM_HOST_MBM_LOCAL_BYTES, /* the part with the memory of the own socket */
+	KM_HOST_CPU_PSI_NS,      /* "some" stall time, system-wide */
 	KM_HOST_MEMORY_PSI_NS,
 	KM_HOST_IO_PSI_NS,
 	KM_HOST_RUNNABLE,         /* a level */
@@ -68,6 +71,8 @@ enum km_metric {
 	KM_METRIC_MEM_READ_BYTES_PER_S,
 	KM_METRIC_MEM_WRITE_BYTES_PER_S,
 	KM_METRIC_L3_OCCUPANCY_BYTES,
+	KM_METRIC_MBM_TOTAL_BYTES_PER_S,
+	KM_METRIC_MBM_LOCAL_BYTES_PER_S,
 	KM_METRIC_L2_MISS_PER_ACTIVE_S,
 	KM_METRIC_L3_MISS_PER_ACTIVE_S,
 	KM_METRIC_WORK_RATIO,
