@@ -19,7 +19,7 @@ static const struct km_source_ops *const table[] = {
 static const char *const fault_names[KM_FAULT_N] = {
 	[KM_FAULT_TIMEOUT] = "timeout",     [KM_FAULT_GARBLED] = "garbled",
 	[KM_FAULT_BACKWARDS] = "backwards", [KM_FAULT_VANISHED] = "vanished",
-	[KM_FAULT_RESTARTED] = "restarted",
+	[KM_FAULT_RESTARTED] = "restarted", [KM_FAULT_UNAVAILABLE] = "unavailable",
 };
 
 const char *km_source_fault_name(enum km_source_fault f)

@@ -85,11 +85,13 @@ enum km_source_state {
 
 /* Troubles that pass by themselves; each is a reason of kubemarla_agent_source_faults_total. */
 enum km_source_fault {
-	KM_FAULT_TIMEOUT,   /* the other end did not deliver in time */
-	KM_FAULT_GARBLED,   /* a file, frame or page that is not what it should be */
-	KM_FAULT_BACKWARDS, /* a counter wrapped or ran backwards */
-	KM_FAULT_VANISHED,  /* a CPU, file or group that was there */
-	KM_FAULT_RESTARTED, /* a worker had to be started again */
+	KM_FAULT_TIMEOUT,     /* the other end did not deliver in time */
+	KM_FAULT_GARBLED,     /* a file, frame or page that is not what it should be */
+	KM_FAULT_BACKWARDS,   /* a counter wrapped or ran backwards */
+	KM_FAULT_VANISHED,    /* a CPU, file or group that was there */
+	KM_FAULT_RESTARTED,   /* a worker had to be started again */
+	KM_FAULT_UNAVAILABLE, /* the system had no value to give: no free counter, no descriptor
+	                         left */
 	KM_FAULT_N,
 };
 const char *km_source_fault_name(enum km_source_fault f); /* "timeout", ... */
