@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside sources: values and names in sysfs, resctrl and their like. Nothing here can wait. */
+#ifndef KM_SOURCES_SYSDIR_H
+#define KM_SOURCES_SYSDIR_H
+
+#include <stddef.h>
+
+#include "km/base/macros.h"
+
+/*
+ * The content of a small file without its last newline, NUL-terminated: one read, no allocation.
+ * returns its length; -EFBIG when it does not fit; another negative errno.
+ */
+int km_sysdir_value(const char *path, char *out, size_t size) KM_MUST_CHECK;
+
+/* Gets a name, never one that begins with a dot. returns 0 to go on, or a negative errno. */
+typedef int km_sysdir_fn(void *ctx, const char *name);
+
+/* Every name in a directory, in no order. returns 0, or a negative errno, fn's among them. */
+int km_sysdir_each(const char *path, km_sysdir_fn *fn, void *ctx) KM_MUST_CHECK;
+
+/* snprintf of a path. returns 0 or -ENAMETOOLONG. */
+int km_sysdir_path(char *out, size_t size, const char *fmt, ...) KM_PRINTF(3, 4) KM_MUST_CHECK;
+
+#endif
