@@ -31,9 +31,7 @@ struct km_histogram;
 /* Pairs of label name and value that one series may have. */
 #define KM_METRICS_LABELS_MAX 8
 
-/* Ends a list of labels. A plain NULL may be an int, and then is no pointer among variable
- * arguments.
- */
+/* Ends a list of labels; a plain NULL may be an int, which is no pointer among `...`. */
 #define KM_LABELS_END ((const char *)NULL)
 
 /* *out is owned; freed after the last thread that uses one of its metrics has ended. */
@@ -97,8 +95,7 @@ enum km_metric_type { KM_METRIC_COUNTER, KM_METRIC_GAUGE, KM_METRIC_HISTOGRAM };
 void km_metrics_family(struct km_metrics_writer *w, enum km_metric_type type, const char *name,
                        const char *help);
 
-/* One sample of the family; NaN writes nothing. `...` is label name, label value, ...,
- * KM_LABELS_END. */
+/* One sample; NaN writes nothing. `...` is label name, label value, ..., KM_LABELS_END. */
 void km_metrics_sample(struct km_metrics_writer *w, double value, ...) __attribute__((sentinel));
 
 /*
