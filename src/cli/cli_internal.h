@@ -7,6 +7,13 @@
 #ifndef KM_CLI_INTERNAL_H
 #define KM_CLI_INTERNAL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "km/base/buf.h"
+
 /* Exit codes of every command. */
 enum km_cli_exit {
 	KM_CLI_OK = 0,
@@ -28,10 +35,51 @@ int km_cli_config(int argc, char **argv);
 int km_cli_train(int argc, char **argv);
 int km_cli_eval(int argc, char **argv);
 
+/* A running daemon: ask.c */
+int km_cli_ask(int argc, char **argv);
+int km_cli_top(int argc, char **argv);
+
+/* What it answered, printed: ask_table.c. Each returns an exit code; rows may be sorted. */
+struct km_client_table;
+void km_cli_wanted_features(struct km_client_table *t); /* before /v1/nodes is read */
+int km_cli_print_answers(struct km_client_table *t);
+int km_cli_print_nodes(struct km_client_table *t);
+
 /*
  * For a command's own options: prints `usage` to stdout (asked for) or to stderr. returns the exit
  * code that goes with it.
  */
 int km_cli_usage(const char *usage, int asked);
+
+/* ---- tables: table.c ---- */
+
+struct km_cli_column {
+	const char *title;
+	bool right;     /* aligned to the right: numbers */
+	bool optional;  /* left out where the terminal is too narrow, the rightmost first */
+	unsigned least; /* then cut to this width; 0 = never cut */
+};
+
+struct km_cli_table {
+	const struct km_cli_column *column; /* [columns], borrowed */
+	size_t columns;
+	struct km_buf text; /* cells, each with its NUL */
+	size_t *cell;       /* [cells], where each begins: row by row */
+	size_t cells;
+	size_t cap;
+};
+
+void km_cli_table_init(struct km_cli_table *t, const struct km_cli_column *column, size_t columns);
+void km_cli_table_fini(struct km_cli_table *t);
+
+/* Adds the next cell, row by row; copied. */
+void km_cli_table_cell(struct km_cli_table *t, const char *text);
+
+/* Prints titles and whole rows, at most `limit` columns wide if that can be; 0 = as wide as they
+ * are. returns 0, or -1 when memory ran out. */
+int km_cli_table_print(const struct km_cli_table *t, FILE *to, unsigned limit);
+
+/* Columns of the terminal on standard output; 0 when it is none. */
+unsigned km_cli_terminal_width(void);
 
 #endif

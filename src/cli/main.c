@@ -17,11 +17,13 @@ static int help_command(int argc, char **argv);
 static int version_command(int argc, char **argv);
 
 static const struct km_cli_command commands[] = {
+	{ "ask", "ask a running daemon where a pod should go", km_cli_ask },
 	{ "check", "validate a configuration and say what it would run", km_cli_check },
 	{ "config", "print every option with its default and meaning", km_cli_config },
 	{ "eval", "judge a model on recorded runs", km_cli_eval },
 	{ "train", "train a model on recorded runs", km_cli_train },
 	{ "help", "list the commands, or explain one", help_command },
+	{ "top", "show the nodes of a running daemon", km_cli_top },
 	{ "version", "print the version", version_command },
 };
 

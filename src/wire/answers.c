@@ -141,7 +141,7 @@ static void put_contribution(struct km_json *j, struct km_buf *text,
 	km_buf_str(text, c->feature);
 	km_buf_char(text, ' ');
 	km_answer_human(text, c->feature, c->value);
-	km_buf_printf(text, ": %+.2f", c->log_slowdown);
+	km_buf_printf(text, ": x%.3g", exp(c->log_slowdown));
 	km_json_begin(j, '{');
 	km_json_put_string(j, "feature", c->feature);
 	km_json_put_rounded(j, "value", c->value, PREDICTION_DIGITS);

@@ -89,46 +89,75 @@ static int no_memory(struct km_err *err)
 	return km_err_set(err, ENOMEM, "out of memory reading the answer");
 }
 
+/* returns 0 or -ENOMEM. */
+static int note_filter(struct km_client_table *t, const char *name, const char *verdict)
+{
+	struct km_client_node *row = row_of(t, name);
+
+	if (!row)
+		return -ENOMEM;
+	row->filter = verdict;
+	return verdict ? 0 : -ENOMEM;
+}
+
+/* The nodes that pass: names, or whole Node objects where the request had them. */
+static int read_passing(struct km_client_table *t, const cJSON *list, bool objects)
+{
+	const cJSON *entry;
+	int rc = 0;
+
+	cJSON_ArrayForEach(entry, list)
+	{
+		const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(entry, "metadata");
+		const char *name = cJSON_GetStringValue(entry);
+
+		if (objects)
+			name = text_of(metadata, "name");
+		if (name && rc == 0)
+			rc = note_filter(t, name, KM_CLIENT_PASS);
+	}
+	return rc;
+}
+
+static int read_failed(struct km_client_table *t, const cJSON *map)
+{
+	const cJSON *entry;
+	int rc = 0;
+
+	cJSON_ArrayForEach(entry, map)
+	{
+		const char *why = cJSON_GetStringValue(entry);
+
+		/* An array has no names where a map does. */
+		if (entry->string && rc == 0)
+			rc = note_filter(t, entry->string, keep(t, why ? why : ""));
+	}
+	return rc;
+}
+
 int km_client_read_filter(struct km_client_table *t, const char *body, size_t len,
                           struct km_err *err)
 {
 	static const char *const failed_maps[] = { "FailedNodes", "FailedAndUnresolvableNodes" };
 	cJSON *tree = cJSON_ParseWithLength(body, len);
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(tree, "NodeNames");
-	const cJSON *entry;
-	struct km_client_node *row;
+	const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(tree, "Nodes");
+	const cJSON *items = cJSON_GetObjectItemCaseSensitive(nodes, "items");
+	const char *error = text_of(tree, "Error");
+	bool objects = !cJSON_IsArray(names) && cJSON_IsArray(items);
 	int rc = 0;
 
-	if (!cJSON_IsArray(names)) {
+	if (error && error[0] != '\0')
+		rc = km_err_set(err, EBADMSG, "the filter's answer is an error: %.120s", error);
+	else if (!objects && !cJSON_IsArray(names))
 		rc = no_answer(err, "filter result");
+	if (rc != 0)
 		goto out;
-	}
-	cJSON_ArrayForEach(entry, names)
-	{
-		if (!cJSON_IsString(entry))
-			continue;
-		row = row_of(t, entry->valuestring);
-		if (!row) {
-			rc = no_memory(err);
-			goto out;
-		}
-		row->filter = "pass";
-	}
-	for (size_t i = 0; i < KM_ARRAY_LEN(failed_maps); i++) {
-		cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(tree, failed_maps[i]))
-		{
-			const char *why = cJSON_GetStringValue(entry);
-
-			if (!entry->string)
-				continue; /* an array where a map belongs */
-			row = row_of(t, entry->string);
-			if (!row) {
-				rc = no_memory(err);
-				goto out;
-			}
-			row->filter = keep(t, why ? why : "");
-		}
-	}
+	rc = read_passing(t, objects ? items : names, objects);
+	for (size_t i = 0; i < KM_ARRAY_LEN(failed_maps) && rc == 0; i++)
+		rc = read_failed(t, cJSON_GetObjectItemCaseSensitive(tree, failed_maps[i]));
+	if (rc != 0)
+		rc = no_memory(err);
 out:
 	cJSON_Delete(tree);
 	return rc;
@@ -170,9 +199,27 @@ static void read_header(struct km_client_table *t, const cJSON *tree)
 	t->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "cut"));
 }
 
+/*
+ * The largest contribution; they come largest first. What the pod brings along is the same for
+ * every node, so it is no reason for one: it goes last.
+ */
+static const char *main_of(const cJSON *contributions)
+{
+	const cJSON *first = contributions ? contributions->child : NULL;
+	const cJSON *entry;
+
+	cJSON_ArrayForEach(entry, contributions)
+	{
+		const char *feature = text_of(entry, "feature");
+
+		if (feature && strncmp(feature, "pod.", 4) != 0)
+			return text_of(entry, "text");
+	}
+	return text_of(first, "text");
+}
+
 static void read_node(struct km_client_table *t, const cJSON *entry, struct km_client_node *row)
 {
-	const cJSON *contributions = cJSON_GetObjectItemCaseSensitive(entry, "contributions");
 	const cJSON *features = cJSON_GetObjectItemCaseSensitive(entry, "features");
 	double score = number_of(entry, "score");
 
@@ -186,8 +233,7 @@ static void read_node(struct km_client_table *t, const cJSON *entry, struct km_c
 	row->reason = keep(t, text_of(entry, "message"));
 	if (isnan(row->score))
 		row->score = score; /* /prioritize is what the scheduler would see: it goes first */
-	if (contributions)
-		row->main = keep(t, text_of(contributions->child, "text"));
+	row->main = keep(t, main_of(cJSON_GetObjectItemCaseSensitive(entry, "contributions")));
 	for (size_t i = 0; i < t->feature_count && i < KM_CLIENT_FEATURES_MAX; i++)
 		row->feature[i] = number_of(features, t->feature_name[i]);
 }

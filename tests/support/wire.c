@@ -2,6 +2,7 @@
 /* Bytes to and from a daemon under test; see wire.h. */
 #include "support/wire.h"
 
+#include <math.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "km/base/clock.h"
 
 static const char *build_dir(void)
 {
@@ -95,6 +98,46 @@ void wire_stop(struct daemon *d)
 	}
 	daemon_fini(d);
 	assert_int_equal(code, 0);
+}
+
+double wire_metric(const struct daemon *d, const char *series)
+{
+	struct km_buf line;
+	struct answer a;
+	const char *at;
+	double value = NAN;
+
+	km_buf_init(&line);
+	km_buf_printf(&line, "\n%s ", series);
+	daemon_request(d, "GET", "/metrics", NULL, &a);
+	assert_int_equal(a.status, 200);
+	at = strstr(a.body, km_buf_cstr(&line));
+	if (at != NULL)
+		value = strtod(at + line.len, NULL);
+	answer_fini(&a);
+	km_buf_fini(&line);
+	return value;
+}
+
+double wire_wait_metric(const struct daemon *d, const char *series, double least)
+{
+	int64_t until_ns =
+		km_clock_mono_ns(km_clock_system()) + (int64_t)WIRE_PATIENCE_MS * KM_NS_PER_MS;
+	double value = wire_metric(d, series);
+
+	while (!(value >= least)) {
+		if (km_clock_mono_ns(km_clock_system()) > until_ns)
+			fail_msg("%s is %g, want %g\n%s", series, value, least, d->text);
+		(void)poll(NULL, 0, 5);
+		value = wire_metric(d, series);
+	}
+	return value;
+}
+
+void wire_wait_replayed(const struct daemon *d, int traces)
+{
+	/* The sampler says so after it has published what they say. */
+	(void)wire_wait_metric(d, "kubemarla_agent_sources{state=\"ended\"}", traces);
 }
 
 void wire_answer_init(struct wire_answer *a)

@@ -21,6 +21,14 @@ void wire_trace(const struct daemon *d, const char *name, const char *interferen
 /* Writes the configuration ("@DIR@" stands for the directory), starts, waits until ready. */
 void wire_start(struct daemon *d, const char *yaml);
 
+/* The value of a series, as /metrics shows it before the blank; NaN when there is none. */
+double wire_metric(const struct daemon *d, const char *series);
+/* Waits until the series has at least this value. returns what it has. */
+double wire_wait_metric(const struct daemon *d, const char *series, double least);
+
+/* Waits until `traces` replayed traces are at their end and what they say is published. */
+void wire_wait_replayed(const struct daemon *d, int traces);
+
 /* SIGTERM; the test fails unless the daemon exits with 0. Frees all. */
 void wire_stop(struct daemon *d);
 

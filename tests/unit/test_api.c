@@ -379,7 +379,7 @@ static void our_own_answers_are_json(void **state)
 	node = cJSON_GetArrayItem(cJSON_GetObjectItem(tree, "nodes"), 1);
 	node = cJSON_GetObjectItem(node, "contributions")->child;
 	assert_string_equal(cJSON_GetObjectItem(node, "text")->valuestring,
-	                    "host.mem_write_bytes_per_s.mean 4.1 GB/s: +0.31");
+	                    "host.mem_write_bytes_per_s.mean 4.1 GB/s: x1.36");
 	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(tree, "cut")));
 	cJSON_Delete(tree);
 	assert_string_equal(call(w, KM_HTTP_GET, "/v1/model", NULL), "{\"loaded\":false}\n");

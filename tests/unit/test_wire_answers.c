@@ -218,7 +218,7 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	assert_true(t.cut && t.rps == 1000 && t.score_scale == 10);
 	assert_string_equal(t.node[0].filter, "pass");
 	assert_string_equal(t.node[1].filter, "too slow");
-	assert_string_equal(t.node[0].main, "node.ipc.mean 0.5 instructions/cycle: +0.31");
+	assert_string_equal(t.node[0].main, "node.ipc.mean 0.5 instructions/cycle: x1.37");
 	assert_true(t.node[0].score == 9 && t.node[0].slowdown == 1.5 && t.node[0].high == 2);
 	assert_true(isnan(t.node[1].slowdown));
 
@@ -243,6 +243,78 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	km_client_table_fini(&t);
 	km_buf_fini(&out);
 	km_schema_unref(schema);
+}
+
+static void tool_reads_both_forms_of_a_filter_result(void **state)
+{
+	static const struct {
+		const char *body;
+		const char *error; /* NULL = accepted, with a passing and b not */
+	} rows[] = {
+		{ "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"a\"}},"
+		  "{\"metadata\":null},7]},\"NodeNames\":null,\"FailedNodes\":{\"b\":\"no\"},"
+		  "\"FailedAndUnresolvableNodes\":null,\"Error\":\"\"}",
+		  NULL },
+		{ "{\"NodeNames\":[\"a\",7],\"FailedAndUnresolvableNodes\":{\"b\":\"no\"}}", NULL },
+		{ "{\"NodeNames\":[\"a\"],\"Error\":\"down\"}",
+		  "the filter's answer is an error: down" },
+		{ "{\"Nodes\":null,\"NodeNames\":null}",
+		  "the answer is no filter result of a kubemarlad" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		struct km_client_table t;
+		struct km_err err = { .code = 0 };
+		int rc;
+
+		km_client_table_init(&t);
+		rc = km_client_read_filter(&t, rows[i].body, strlen(rows[i].body), &err);
+		if (rows[i].error) {
+			assert_int_equal(rc, -EBADMSG);
+			assert_string_equal(err.text, rows[i].error);
+		} else {
+			assert_int_equal(rc, 0);
+			assert_int_equal(t.count, 2);
+			assert_string_equal(t.node[0].name, "a");
+			assert_string_equal(t.node[0].filter, KM_CLIENT_PASS);
+			assert_string_equal(t.node[1].filter, "no");
+		}
+		km_client_table_fini(&t);
+	}
+}
+
+/* Every node has the same pod to expect: that is no reason for one of them. */
+static void a_main_reason_is_what_a_node_measures(void **state)
+{
+	static const struct {
+		const char *contributions;
+		const char *want;
+	} rows[] = {
+		{ "[{\"feature\":\"pod.rps\",\"text\":\"pod\"},"
+		  "{\"feature\":\"node.ipc.mean\",\"text\":\"ipc\"}]",
+		  "ipc" },
+		{ "[{\"feature\":\"pod.rps\",\"text\":\"pod\"}]", "pod" },
+		{ "[]", NULL },
+		{ "7", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		struct km_client_table t;
+		char body[256];
+
+		(void)snprintf(body, sizeof(body),
+		               "{\"nodes\":[{\"node\":\"a\",\"contributions\":%s}]}",
+		               rows[i].contributions);
+		km_client_table_init(&t);
+		assert_int_equal(km_client_read_nodes(&t, body, strlen(body), NULL), 0);
+		if (rows[i].want)
+			assert_string_equal(t.node[0].main, rows[i].want);
+		else
+			assert_null(t.node[0].main);
+		km_client_table_fini(&t);
+	}
 }
 
 static void model_and_status_are_json(void **state)
@@ -289,6 +361,8 @@ int main(void)
 		cmocka_unit_test(not_measured_is_null_and_never_zero),
 		cmocka_unit_test(features_are_said_in_units_people_read),
 		cmocka_unit_test(tool_reads_what_the_daemon_writes),
+		cmocka_unit_test(tool_reads_both_forms_of_a_filter_result),
+		cmocka_unit_test(a_main_reason_is_what_a_node_measures),
 		cmocka_unit_test(model_and_status_are_json),
 	};
 

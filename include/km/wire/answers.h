@@ -85,6 +85,7 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 /*
  * {"pod":...,"model":...,"workload":...,"scoreScale":10,"explained":20,"cut":false,"nodes":[...]}:
  * `explained` nodes come with contributions; `cut` says that more would have had some.
+ * A contribution's text is for people: feature, value, and by what factor it moves the prediction.
  */
 void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
                              const struct km_answer_model *model, const struct km_workload *w,

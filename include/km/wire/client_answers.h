@@ -16,6 +16,9 @@
 
 #define KM_CLIENT_FEATURES_MAX 8
 
+/* What struct km_client_node.filter says of a node that passes. */
+#define KM_CLIENT_PASS "pass"
+
 struct km_client_node {
 	const char *name;
 	const char *tier;
@@ -24,9 +27,10 @@ struct km_client_node {
 	double low;
 	double high;
 	double score;
-	const char *filter; /* "pass", the reason it was filtered out, or NULL = not asked */
+	const char
+		*filter; /* KM_CLIENT_PASS, the reason it was filtered out, or NULL = not asked */
 	const char *reason; /* verdict's text */
-	const char *main;   /* the largest contribution: "node.ipc.mean 0.42: +0.31" */
+	const char *main;   /* the largest contribution: "node.ipc.mean 0.42: x1.36" */
 	double feature[KM_CLIENT_FEATURES_MAX]; /* as listed in the table */
 };
 
