@@ -135,8 +135,10 @@ static struct km_host_features *snapshot(const struct km_agent *a, const struct 
 	p->outside_cpus = outside_cpus(h);
 	if (last != NULL && last->version == version) {
 		memcpy(p->row, last->row, h->node_count * a->schema->count * sizeof(p->row[0]));
+		p->readings = last->readings != NULL ? km_readings_ref(last->readings) : NULL;
 		return p;
 	}
+	p->readings = km_features_readings(h->features);
 	for (size_t i = 0; i < h->node_count; i++) {
 		(void)km_features_read(h->features, i, p->row + i * a->schema->count);
 	}

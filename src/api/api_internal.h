@@ -64,6 +64,14 @@ const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_r
 /* view.c: seconds since a node's newest sample was read; NaN = never. */
 double km_api_age_s(const struct km_api *api, const struct km_host_features *f);
 
+/* readings.c: gauges of the newest bin, of the first `count` nodes, their hosts and CPUs. */
+void km_api_expose_readings(struct km_metrics_writer *w, const struct km_cluster_snapshot *s,
+                            size_t count);
+
+/* Why tasks of the node wait for a CPU: fills *out and returns it; NULL = nothing is known. */
+const struct km_triage *km_api_triage(const struct km_cluster_snapshot *s, struct km_name name,
+                                      struct km_triage *out);
+
 /* One node of a decision as answers show it. */
 void km_api_view_node(struct km_name name, const struct km_decision_node *node,
                       struct km_answer_node *out);

@@ -67,6 +67,7 @@ static void put_etag(const struct km_cluster_snapshot *s, const struct chosen *c
 
 static void put_node(struct km_api *api, const struct km_cluster_node *node, struct km_json *j)
 {
+	struct km_triage triage;
 	const struct km_host_features *f = node->features;
 	struct km_answer_measured measured = {
 		.name = { node->name, node->name_len },
@@ -83,6 +84,8 @@ static void put_node(struct km_api *api, const struct km_cluster_node *node, str
 	measured.tier = f->tier;
 	measured.covered_s = f->covered_s;
 	measured.outside_cpus = f->outside_cpus;
+	km_triage_node(f->readings, node->row, &triage);
+	measured.triage = &triage;
 	km_answer_features_node(j, &measured, f->schema, km_host_features_row(f, node->row));
 }
 

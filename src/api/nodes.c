@@ -18,8 +18,10 @@ static void answer(struct km_api *api, const struct km_cluster_snapshot *s,
 		const double *row = NULL;
 		struct km_answer_verdict verdict;
 		struct km_answer_node node;
+		struct km_triage triage;
 
 		km_api_view_node(names[i], &d->node[i], &node);
+		node.triage = km_api_triage(s, names[i], &triage);
 		km_api_view_verdict(&d->node[i].verdict, &verdict);
 		if (f) {
 			schema = f->schema;

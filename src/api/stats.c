@@ -148,6 +148,7 @@ static void collect_nodes(struct km_metrics_writer *w, void *ctx)
 			km_decide_run(api->decide, &workload, names, count, &arena, &decision) == 0;
 	}
 	expose_nodes(w, api, s, count, decided ? &decision : NULL);
+	km_api_expose_readings(w, s, count);
 	km_arena_fini(&arena);
 	km_cluster_put(s);
 }

@@ -31,9 +31,18 @@ static const char *const default_features[] = {
 	"rest.c0_ratio.mean",
 	"host.mem_read_bytes_per_s.mean",
 	"host.mem_write_bytes_per_s.mean",
+	"node.busy_ratio.mean",
+	"node.busy_ratio.p95",
+	"node_max.busy_ratio.mean",
+	"rest.busy_ratio.mean",
+	"node.steal_ratio.mean",
+	"node.cpu_psi_ratio.mean",
+	"node.throttled_ratio.mean",
 	"host.cpu_psi_ratio.mean",
 	"host.memory_psi_ratio.mean",
-	"host.steal_ratio.mean",
+	"host.io_psi_ratio.mean",
+	"host.runnable_per_cpu.mean",
+	"host.context_switches_per_s.mean",
 };
 
 #define DEFAULT_BIN_S 5.0

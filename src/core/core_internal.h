@@ -12,6 +12,7 @@
 #include "km/base/cpuset.h"
 #include "km/base/macros.h"
 #include "km/core/metric.h"
+#include "km/core/readings.h"
 #include "km/core/ring.h"
 #include "km/core/sample.h"
 #include "km/core/schema.h"
@@ -57,6 +58,9 @@ void km_bin_add(struct km_bin *b, const struct km_sample *s);
 bool km_bin_full(const struct km_bin *b, double bin_s);
 
 void km_bin_settle(struct km_bin *b);
+
+/* Of a settled bin; node_cpus [b->node_count]. returns one reference, NULL without memory. */
+struct km_readings *km_bin_readings(const struct km_bin *b, const struct km_cpuset *node_cpus);
 unsigned km_bin_kinds(const struct km_bin *b);
 
 #define KM_NO_NODE UINT32_MAX

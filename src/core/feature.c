@@ -24,6 +24,7 @@ struct km_features {
 	size_t node_count;
 	struct km_layout layout;   /* empty until the first sample says how many CPUs there are */
 	struct km_bin bin;         /* the open one */
+	struct km_bin newest;      /* the last one closed, settled; of no CPUs = none */
 	struct closed_bin *closed; /* [closed_cap] ring, in step with the layout's rings */
 	uint32_t closed_cap, closed_head, closed_count;
 	int64_t last_end_ns;
@@ -78,6 +79,7 @@ void km_features_free(struct km_features *f)
 		return;
 	}
 	km_bin_fini(&f->bin);
+	km_bin_fini(&f->newest);
 	km_layout_fini(&f->layout);
 	free(f->closed);
 	free(f->node_cpus);
@@ -89,18 +91,26 @@ static int start_windows(struct km_features *f, uint32_t cpu_count)
 {
 	struct km_layout layout;
 	struct km_bin bin;
+	struct km_bin newest;
 
 	if (km_bin_init(&bin, cpu_count, (uint32_t)f->node_count) != 0) {
+		return -ENOMEM;
+	}
+	if (km_bin_init(&newest, cpu_count, (uint32_t)f->node_count) != 0) {
+		km_bin_fini(&bin);
 		return -ENOMEM;
 	}
 	if (km_layout_init(&layout, f->schema, f->closed_cap, f->node_cpus, f->node_count,
 	                   cpu_count) != 0) {
 		km_bin_fini(&bin);
+		km_bin_fini(&newest);
 		return -ENOMEM;
 	}
 	km_bin_fini(&f->bin);
+	km_bin_fini(&f->newest);
 	km_layout_fini(&f->layout);
 	f->bin = bin;
+	f->newest = newest;
 	f->layout = layout;
 	f->closed_head = 0;
 	f->closed_count = 0;
@@ -152,6 +162,7 @@ static void push_series(struct km_features *f)
 static void close_bin(struct km_features *f)
 {
 	struct km_bin *bin = &f->bin;
+	struct km_bin closed;
 	struct closed_bin *c;
 
 	km_bin_settle(bin);
@@ -165,7 +176,10 @@ static void close_bin(struct km_features *f)
 	f->closed_count++;
 	f->version++;
 	f->stats.bins++;
-	km_bin_clear(bin);
+	closed = *bin;
+	f->bin = f->newest;
+	f->newest = closed;
+	km_bin_clear(&f->bin);
 }
 
 static bool check_sample(struct km_features *f, const struct km_sample *s)
@@ -301,6 +315,11 @@ uint32_t km_features_read(const struct km_features *f, size_t node, double *out)
 		measured += isnan(out[i]) ? 0 : 1;
 	}
 	return measured;
+}
+
+struct km_readings *km_features_readings(const struct km_features *f)
+{
+	return f->closed_count > 0 ? km_bin_readings(&f->newest, f->node_cpus) : NULL;
 }
 
 uint64_t km_features_version(const struct km_features *f)

@@ -43,6 +43,7 @@ void km_host_features_unref(struct km_host_features *h)
 	if (h == NULL || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) {
 		return;
 	}
+	km_readings_unref(h->readings);
 	km_schema_unref(h->schema);
 	free(h);
 }

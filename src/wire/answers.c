@@ -47,6 +47,27 @@ static void put_data(struct km_json *j, const struct km_answer_node *node)
 	km_json_put_rounded(j, "ageSeconds", node->age_s, AGE_DIGITS);
 }
 
+/* "contention": {"cause":"neighbour","message":"..."}, null when nothing is known. */
+static void put_contention(struct km_json *j, const struct km_triage *t)
+{
+	struct km_buf text;
+
+	if (t == NULL || t->cause == KM_TRIAGE_UNKNOWN) {
+		km_json_put_string(j, "contention", NULL);
+		return;
+	}
+	km_json_key(j, "contention");
+	km_buf_init(&text);
+	km_triage_text(t, &text);
+	km_json_begin(j, '{');
+	km_json_put_string(j, "cause", km_triage_name(t->cause));
+	km_json_put_string(j, "message", km_buf_cstr(&text));
+	km_json_end(j, '}');
+	if (!km_buf_ok(&text))
+		j->out->failed = true;
+	km_buf_fini(&text);
+}
+
 static void put_verdict(struct km_json *j, const struct km_answer_verdict *verdict)
 {
 	km_json_put_integer(j, "score", verdict->score);
@@ -110,6 +131,7 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 	km_json_put_rounded(j, "predictedSlowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	put_verdict(j, verdict);
+	put_contention(j, node->triage);
 	put_features(j, schema, row);
 	km_json_end(j, '}');
 }
@@ -163,6 +185,7 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	put_verdict(j, verdict);
+	put_contention(j, node->triage);
 	km_json_key(j, "contributions");
 	km_json_begin(j, '[');
 	for (size_t i = 0; i < count; i++)
@@ -194,6 +217,7 @@ void km_answer_features_node(struct km_json *j, const struct km_answer_measured 
 	km_json_put_rounded(j, "ageSeconds", m->age_s, AGE_DIGITS);
 	km_json_put_rounded(j, "coveredSeconds", m->covered_s, AGE_DIGITS);
 	km_json_put_integer(j, "outsideCpus", m->outside_cpus);
+	put_contention(j, m->triage);
 	put_features(j, schema, row);
 	km_json_end(j, '}');
 }

@@ -135,13 +135,35 @@ static void not_measured_is_null_and_never_zero(void **state)
 		"\"mode\":\"Prefer\",\"onStale\":\"Neutral\",\"class\":\"\"},\"nodes\":["
 		"{\"name\":\"b\",\"tier\":\"none\",\"ageSeconds\":null,\"predictedSlowdown\":null,"
 		"\"low\":null,\"high\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
-		"\"message\":\"no data of this node\",\"features\":{\"node.ipc.mean\":null,"
+		"\"message\":\"no data of this node\",\"contention\":null,"
+		"\"features\":{\"node.ipc.mean\":null,"
 		"\"host.mem_write_bytes_per_s.mean\":4100000000}},"
 		"{\"name\":\"b\",\"tier\":\"none\",\"ageSeconds\":null,\"predictedSlowdown\":null,"
 		"\"low\":null,\"high\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
-		"\"message\":\"no data of this node\",\"features\":{}}]}\n");
+		"\"message\":\"no data of this node\",\"contention\":null,"
+		"\"features\":{}}]}\n");
 	km_buf_fini(&out);
 	km_schema_unref(schema);
+}
+
+static void contention_is_a_cause_and_a_sentence(void **state)
+{
+	const struct km_triage triage = { KM_TRIAGE_SELF, 0.4, 0.25, NAN, true };
+	const struct km_answer_measured m = { .name = { "a", 1 }, .triage = &triage };
+	struct km_buf out;
+	struct km_json j;
+
+	(void)state;
+	km_buf_init(&out);
+	j = km_json_to(&out);
+	km_answer_features_begin(&j, NULL);
+	km_answer_features_node(&j, &m, NULL, NULL);
+	km_answer_end(&j);
+	assert_non_null(strstr(km_buf_cstr(&out),
+	                       "\"contention\":{\"cause\":\"self\",\"message\":\"its own CPU "
+	                       "quota holds it back: CPU pressure of the host 0.40 high, "
+	                       "throttling 0.25 high, steal not measured\"}"));
+	km_buf_fini(&out);
 }
 
 static void features_are_said_in_units_people_read(void **state)
@@ -359,6 +381,7 @@ int main(void)
 		cmocka_unit_test(predict_bodies_are_read_or_refused_by_name),
 		cmocka_unit_test(errors_are_json_whatever_the_message),
 		cmocka_unit_test(not_measured_is_null_and_never_zero),
+		cmocka_unit_test(contention_is_a_cause_and_a_sentence),
 		cmocka_unit_test(features_are_said_in_units_people_read),
 		cmocka_unit_test(tool_reads_what_the_daemon_writes),
 		cmocka_unit_test(tool_reads_both_forms_of_a_filter_result),

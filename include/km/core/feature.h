@@ -15,6 +15,7 @@
 
 #include "km/base/cpuset.h"
 #include "km/base/err.h"
+#include "km/core/readings.h"
 #include "km/core/sample.h"
 #include "km/core/schema.h"
 
@@ -58,6 +59,12 @@ uint32_t km_features_read(const struct km_features *f, size_t node, double *out)
 
 /* Bumped at each closed bin: equal version = equal rows. 0 = no bin yet. */
 uint64_t km_features_version(const struct km_features *f);
+
+/*
+ * Every metric of the newest closed bin, whatever the schema reads.
+ * returns them, owned, with one reference; NULL when no bin is closed or memory is short.
+ */
+struct km_readings *km_features_readings(const struct km_features *f);
 
 /* End (source time) of the newest closed bin, and how many seconds the window covers now. */
 int64_t km_features_end_ns(const struct km_features *f);

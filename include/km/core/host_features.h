@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "km/core/readings.h"
 #include "km/core/schema.h"
 
 struct km_host_features {
@@ -22,8 +23,9 @@ struct km_host_features {
 	int64_t measured_wall_ns;
 	double covered_s; /* seconds of the window filled */
 	enum km_tier tier;
-	uint32_t outside_cpus; /* CPUs of the host in no node */
-	double row[];          /* [node_count][schema->count] */
+	uint32_t outside_cpus;        /* CPUs of the host in no node */
+	struct km_readings *readings; /* of the newest bin, one reference held; NULL = none */
+	double row[];                 /* [node_count][schema->count] */
 };
 
 /* Allocates with refs = 1, rows NaN, taking its own reference on schema. NULL when out of memory.

@@ -15,6 +15,7 @@
 #include "km/core/name.h"
 #include "km/core/pod.h"
 #include "km/core/schema.h"
+#include "km/core/triage.h"
 #include "km/core/workload.h"
 #include "km/wire/json.h"
 
@@ -51,8 +52,9 @@ struct km_answer_node {
 	double slowdown; /* NaN = no prediction; low and high are its 90 % interval */
 	double low;
 	double high;
-	uint32_t outside; /* features outside what the model was trained on */
-	uint32_t missing; /* features not measured */
+	uint32_t outside;               /* features outside what the model was trained on */
+	uint32_t missing;               /* features not measured */
+	const struct km_triage *triage; /* of /v1/nodes and /v1/explain; NULL = nothing known */
 };
 
 /* Why a node was judged as it was. */
@@ -103,6 +105,7 @@ struct km_answer_measured {
 	double age_s;
 	double covered_s; /* of the window */
 	uint32_t outside_cpus;
+	const struct km_triage *triage; /* NULL = nothing known */
 };
 void km_answer_features_begin(struct km_json *j, const struct km_schema *schema);
 void km_answer_features_node(struct km_json *j, const struct km_answer_measured *m,
