@@ -29,10 +29,16 @@ static unsigned difference(const struct run *before, const struct run *after, ui
 	return sum;
 }
 
+/* The load of a service on two nodes is on one of them only in part. */
+static bool is_on_one_node(const struct run *run)
+{
+	return run->replicas_all <= run->replicas_here;
+}
+
 static bool is_before(const struct run *before, const struct run *after)
 {
 	return before->campaign == after->campaign && before->placement != PLACEMENT_REMOTE &&
-	       strcmp(before->target, after->target) == 0 &&
+	       is_on_one_node(before) && strcmp(before->target, after->target) == 0 &&
 	       before->replicas_here <= after->replicas_here && before->rps_all <= BEFORE_RPS_MAX &&
 	       before->rps_all < after->rps_all;
 }
@@ -83,9 +89,8 @@ int dataset_add_inflight(struct km_dataset *d, struct km_err *err)
 		const struct run *after = &d->run[i];
 		int rc;
 
-		/* the load of a service on two nodes is on one of them only in part */
 		if (after->placement != PLACEMENT_LOCAL || isnan(after->slowdown) ||
-		    after->replicas_all > after->replicas_here)
+		    !is_on_one_node(after))
 			continue;
 		rc = add_rows(d, after, err);
 		if (rc != 0)
