@@ -96,7 +96,7 @@ static void replicas_on_both_nodes_are_two_rows(void **state)
 	r->here = 2;
 	r->on[0] = 1;
 	r->on[1] = 2;
-	r = dataset_world_run(&w, "Delta_V01", "200", DATASET_REMOTE, 3000);
+	(void)dataset_world_run(&w, "Delta_V01", "200", DATASET_REMOTE, 3000);
 	w.run[1] = w.run[0];
 	w.run[1].here = 1;
 	w.run[1].target = 1;

@@ -71,6 +71,17 @@ static void set_up(struct dataset_world *w)
 	dataset_world_write(w);
 }
 
+/* Both unknown, or the same bits. */
+static bool same_float(float a, float b)
+{
+	uint32_t x;
+	uint32_t y;
+
+	memcpy(&x, &a, sizeof(x));
+	memcpy(&y, &b, sizeof(y));
+	return isnan(a) ? isnan(b) : x == y;
+}
+
 /* What a decision brings along is the same in both; what a node carries now only training knows. */
 static void want_same(const struct km_schema *schema, const double *served, const float *trained,
                       const char *where, size_t window)
@@ -82,9 +93,7 @@ static void want_same(const struct km_schema *schema, const double *served, cons
 	for (size_t i = 0; i < NAMES; i++) {
 		bool now = strcmp(names[i], "pod.rps_now") == 0;
 
-		if (now ? trained[i] != RPS || !isnan(row[i])
-		        : !(isnan(row[i]) && isnan(trained[i])) &&
-		                    memcmp(&row[i], &trained[i], sizeof(row[i])) != 0)
+		if (now ? trained[i] != RPS || !isnan(row[i]) : !same_float(row[i], trained[i]))
 			fail_msg("%s, window %zu: %s: served %a, trained %a", where, window,
 			         names[i], (double)row[i], (double)trained[i]);
 	}

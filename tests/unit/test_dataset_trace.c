@@ -236,12 +236,13 @@ static void header_only(const struct dataset_world *w)
 
 static void other_text(const struct dataset_world *w)
 {
-	static const char line[] = "this is no trace\n";
-	char text[50 * sizeof(line)] = "";
+	struct km_buf text;
 
+	km_buf_init(&text);
 	for (int i = 0; i < 50; i++)
-		strcat(text, line);
-	dataset_world_put(w, "traces/run.csv", text, strlen(text));
+		km_buf_str(&text, "this is no trace\n");
+	dataset_world_put(w, "traces/run.csv", text.data, text.len);
+	km_buf_fini(&text);
 }
 
 /* The trace in gzip, `keep` parts in ten of it, the byte at the middle changed or not. */
