@@ -8,7 +8,8 @@ set -eu
 # libgomp comes with gcc; curl is for the demo.
 build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev
 	libyaml-dev libxgboost-dev zlib1g-dev curl'
-test='libcmocka-dev'
+# gnuplot draws what `kubemarla eval --html` shows; without it those pages have tables only.
+test='libcmocka-dev gnuplot-nox'
 # libclang-rt-14-dev has the sanitizer and fuzzer run-times of Debian 12's clang.
 dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq'
 

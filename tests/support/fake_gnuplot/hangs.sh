@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Never ends, and says nothing.
+exec tail -f /dev/null
