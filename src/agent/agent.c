@@ -198,7 +198,7 @@ static void log_preflight(const struct km_preflight *p)
 		}
 	}
 	if (p->count > 0) {
-		km_log_info("agent", "preflight tier=%s", km_tier_name(p->tier));
+		km_log_info("agent", "preflight tier=%s", km_tier_name(km_preflight_tier(p)));
 	}
 	km_buf_fini(&metrics);
 }

@@ -31,6 +31,9 @@ struct km_cli_command {
 int km_cli_check(int argc, char **argv);
 int km_cli_config(int argc, char **argv);
 
+/* This machine's counters: doctor.c */
+int km_cli_doctor(int argc, char **argv);
+
 /* Recorded runs to a model, and how good it is: eval.c */
 int km_cli_train(int argc, char **argv);
 int km_cli_eval(int argc, char **argv);

@@ -13,6 +13,10 @@
 #define CORE_COUNTS                                                                                \
 	(BIT(KM_COUNT_CYCLES) | BIT(KM_COUNT_IPC_NS) | BIT(KM_COUNT_L2_MISS) |                     \
 	 BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_C0_NS))
+#define OS_COUNTS (BIT(KM_COUNT_BUSY_NS) | BIT(KM_COUNT_STEAL_NS))
+#define OS_HOST_COUNTS                                                                             \
+	(BIT(KM_HOST_CPU_PSI_NS) | BIT(KM_HOST_MEMORY_PSI_NS) | BIT(KM_HOST_IO_PSI_NS) |           \
+	 BIT(KM_HOST_RUNNABLE))
 #define BANDWIDTH_COUNTS (BIT(KM_HOST_MEM_READ_BYTES) | BIT(KM_HOST_MEM_WRITE_BYTES))
 
 /* What a metric needs of an offer: all of these. */
@@ -49,10 +53,8 @@ static const struct {
 	[KM_METRIC_CONTEXT_SWITCHES_PER_S] = { BIT(KM_COUNT_CONTEXT_SWITCHES), 0 },
 };
 
-void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out)
+bool km_offer_gives(const struct km_source_offer *offer, enum km_metric m)
 {
-	const char *comma = "";
-
 	uint32_t cpu = offer->cpu;
 	uint32_t host = offer->host;
 
@@ -63,28 +65,45 @@ void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out)
 	host |= ((offer->node & BIT(KM_NODE_CPU_PSI_NS)) != 0) * BIT(KM_HOST_CPU_PSI_NS);
 	host |= ((offer->node & BIT(KM_NODE_MEMORY_PSI_NS)) != 0) * BIT(KM_HOST_MEMORY_PSI_NS);
 	host |= ((offer->node & BIT(KM_NODE_IO_PSI_NS)) != 0) * BIT(KM_HOST_IO_PSI_NS);
+	return (needs[m].cpu & ~cpu) == 0 && (needs[m].host & ~host) == 0 &&
+	       (needs[m].node & ~offer->node) == 0;
+}
+
+void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out)
+{
+	const char *comma = "";
+
 	for (unsigned m = 0; m < KM_METRIC_N; m++) {
-		if ((needs[m].cpu & ~cpu) != 0 || (needs[m].host & ~host) != 0 ||
-		    (needs[m].node & ~offer->node) != 0) {
-			continue;
+		if (km_offer_gives(offer, (enum km_metric)m)) {
+			km_buf_printf(out, "%s%s", comma, km_metric_info((enum km_metric)m)->name);
+			comma = ", ";
 		}
-		km_buf_printf(out, "%s%s", comma, km_metric_info((enum km_metric)m)->name);
-		comma = ", ";
 	}
 }
 
-static enum km_tier tier_of(const struct km_source_offer *all)
+enum km_tier km_preflight_tier(const struct km_preflight *p)
 {
-	if ((all->cpu & CORE_COUNTS) != 0) {
-		return (all->host & BANDWIDTH_COUNTS) != 0 ? KM_TIER_UNCORE : KM_TIER_CORE;
+	uint32_t cpu = 0;
+	uint32_t host = 0;
+	uint32_t node = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct km_preflight_row *row = &p->row[i];
+
+		cpu |= row->chosen ? row->offer.cpu : 0;
+		host |= row->chosen ? row->offer.host : 0;
+		node |= row->chosen ? row->offer.node : 0;
 	}
-	return all->cpu != 0 || all->host != 0 || all->node != 0 ? KM_TIER_OS : KM_TIER_NONE;
+	if ((cpu & CORE_COUNTS) != 0) {
+		return (host & BANDWIDTH_COUNTS) != 0 ? KM_TIER_UNCORE : KM_TIER_CORE;
+	}
+	return (cpu & OS_COUNTS) != 0 || (host & OS_HOST_COUNTS) != 0 || node != 0 ? KM_TIER_OS
+	                                                                           : KM_TIER_NONE;
 }
 
 void km_preflight_run(const struct km_source_args *args, struct km_preflight *out)
 {
 	struct km_source_args own = *args;
-	struct km_source_offer all = { .cpu = 0 };
 	const char *owner = NULL;
 
 	memset(out, 0, sizeof(*out));
@@ -108,11 +127,7 @@ void km_preflight_run(const struct km_source_args *args, struct km_preflight *ou
 			               "not taken: %s has the core counters, and one source may",
 			               owner);
 		} else {
-			all.cpu |= row->offer.cpu;
-			all.host |= row->offer.host;
-			all.node |= row->offer.node;
 			owner = row->offer.owns_pmu ? (*ops)->name : owner;
 		}
 	}
-	out->tier = tier_of(&all);
 }

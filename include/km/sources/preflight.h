@@ -23,7 +23,6 @@ struct km_preflight_row {
 struct km_preflight {
 	struct km_preflight_row row[KM_PREFLIGHT_MAX];
 	size_t count;
-	enum km_tier tier; /* what the chosen ones give together */
 };
 
 /*
@@ -32,7 +31,13 @@ struct km_preflight {
  */
 void km_preflight_run(const struct km_source_args *args, struct km_preflight *out);
 
-/* What an offer gives, as metric names: "ipc, l2_miss_per_s, ...". Appends to out. */
+/* The tier of what the chosen ones give together. */
+enum km_tier km_preflight_tier(const struct km_preflight *p);
+
+/* Does an offer give all that a metric is computed from, in some scope? */
+bool km_offer_gives(const struct km_source_offer *offer, enum km_metric m);
+
+/* The metrics it gives, by name: "ipc, l2_miss_per_s, ...". Appends to out. */
 void km_offer_metrics(const struct km_source_offer *offer, struct km_buf *out);
 
 #endif
