@@ -11,7 +11,9 @@ build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libcurl4-openssl-dev 
 # gnuplot draws what `kubemarla eval --html` shows; without it those pages have tables only.
 test='libcmocka-dev gnuplot-nox'
 # libclang-rt-14-dev has the sanitizer and fuzzer run-times of Debian 12's clang.
-dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq'
+# stress-ng keeps a CPU busy in tests/integration.
+dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq
+	stress-ng'
 
 wanted=''
 for set_name in "$@"; do

@@ -71,7 +71,7 @@ static int examine(struct patient *p)
 		                       .interval_ns = s->collect.interval_ns,
 		                       .now_ns = km_clock_mono_ns(km_clock_system()) };
 
-	p->node = calloc(s->node_count + 1, sizeof(p->node[0]));
+	p->node = calloc(s->node_count + 1, sizeof(void *));
 	if (p->node == NULL)
 		return -1;
 	for (size_t i = 0; i < s->node_count; i++) {
