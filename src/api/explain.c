@@ -3,6 +3,8 @@
  * POST /v1/explain: an ExtenderArgs body, answered with everything that led to each verdict.
  * Contributions cost about a millisecond a node, so only the first nodes get them.
  */
+#include <math.h>
+
 #include "api_internal.h"
 
 #define EXPLAINED_NODES_MAX 20
@@ -14,6 +16,8 @@ static void explain_node(struct km_api *api, const struct km_cluster_snapshot *s
 {
 	struct km_answer_contribution shown[CONTRIBUTIONS_MAX];
 	struct km_contribution share[CONTRIBUTIONS_MAX];
+	struct km_explanation sum = { NAN, NAN, NAN };
+	struct km_answer_explanation why;
 	struct km_answer_verdict verdict;
 	struct km_answer_node node;
 	struct km_model *held = NULL;
@@ -22,14 +26,17 @@ static void explain_node(struct km_api *api, const struct km_cluster_snapshot *s
 
 	if (i < EXPLAINED_NODES_MAX && d->node[i].index >= 0)
 		count = km_decide_explain(api->decide, &d->workload, name, share, CONTRIBUTIONS_MAX,
-		                          &held);
+		                          &sum, &held);
 	for (int k = 0; k < count; k++)
-		shown[k] = (struct km_answer_contribution){ share[k].feature, share[k].value,
-			                                    share[k].log_slowdown };
+		shown[k] =
+			(struct km_answer_contribution){ share[k].feature, share[k].value,
+			                                 share[k].log_slowdown, share[k].slowdown };
+	why = (struct km_answer_explanation){ sum.typical, sum.others, shown,
+		                              count > 0 ? (size_t)count : 0 };
 	km_api_view_node(name, &d->node[i], &node);
 	node.triage = km_api_triage(s, name, &triage);
 	km_api_view_verdict(&d->node[i].verdict, &verdict);
-	km_answer_explain_node(j, &node, &verdict, shown, count > 0 ? (size_t)count : 0);
+	km_answer_explain_node(j, &node, &verdict, &why);
 	km_model_unref(held);
 }
 

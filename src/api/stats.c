@@ -97,6 +97,14 @@ static double prediction_of(const struct km_decision *d, size_t i)
 	return d && i < d->count ? d->node[i].prediction.slowdown : NAN;
 }
 
+/* NaN where nothing was predicted: no sample then. */
+static double outside_of(const struct km_decision *d, size_t i)
+{
+	if (!d || isnan(prediction_of(d, i)))
+		return NAN;
+	return d->node[i].prediction.outside;
+}
+
 /* One family over the first `count` nodes. */
 static void expose_nodes(struct km_metrics_writer *w, struct km_api *api,
                          const struct km_cluster_snapshot *s, size_t count,
@@ -106,6 +114,10 @@ static void expose_nodes(struct km_metrics_writer *w, struct km_api *api,
 	                  "Predicted p99 latency there / alone, for the default workload.");
 	for (size_t i = 0; i < count; i++)
 		km_metrics_sample(w, prediction_of(d, i), "node", s->node[i].name, KM_LABELS_END);
+	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_features_outside_training",
+	                  "Features of that prediction outside of what the model was trained on.");
+	for (size_t i = 0; i < count; i++)
+		km_metrics_sample(w, outside_of(d, i), "node", s->node[i].name, KM_LABELS_END);
 	km_metrics_family(w, KM_METRIC_GAUGE, "kubemarla_node_data_age_seconds",
 	                  "Time since the node's newest counters were read.");
 	for (size_t i = 0; i < count; i++)

@@ -173,8 +173,8 @@ static void put_feature(struct km_cli_table *t, struct km_buf *scratch, size_t f
 		km_buf_char(scratch, '-');
 	(void)km_buf_cstr(scratch);
 	unit = km_buf_ok(scratch) ? strchr(scratch->data, ' ') : NULL;
-	if (unit != NULL && strchr(unit, 'B') == NULL)
-		*unit = '\0'; /* the title says it; of bytes it is the scale */
+	if (unit != NULL && strpbrk(unit, "B%") == NULL)
+		*unit = '\0'; /* the title says it; of bytes and shares it is the scale */
 	km_cli_table_cell(t, km_buf_ok(scratch) ? scratch->data : "");
 }
 

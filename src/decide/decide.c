@@ -25,6 +25,11 @@ static void register_metrics(struct decide_stats *s, struct km_metrics *m)
 	                           "Rows given to the model: one per workload, node and feature "
 	                           "version.",
 	                           KM_LABELS_END);
+	s->outside = km_metrics_counter(
+		m, "kubemarla_predictions_outside_range_total",
+		"Rows given to the model with a feature outside of what it was trained on: the "
+		"interval is wider.",
+		KM_LABELS_END);
 	s->reused = km_metrics_counter(m, "kubemarla_predictions_reused_total",
 	                               "Predictions that a new picture left as they were.",
 	                               KM_LABELS_END);

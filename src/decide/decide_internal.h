@@ -86,7 +86,7 @@ struct decide_slot {
 
 struct decide_stats {
 	struct km_counter *hits, *misses;
-	struct km_counter *predicted, *reused, *failed;
+	struct km_counter *predicted, *outside, *reused, *failed;
 	struct km_counter *previous, *expired, *evicted;
 	struct km_histogram *build_s;
 };

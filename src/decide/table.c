@@ -69,6 +69,7 @@ static void flush(struct batch *b)
 	const struct decide_context *c = b->table->context;
 	struct km_decide *d = b->d;
 	struct km_err err = { .code = 0 };
+	uint64_t outside = 0;
 	uint64_t failed = 0;
 	int rc;
 
@@ -81,6 +82,7 @@ static void flush(struct batch *b)
 
 		if (rc == 0 && b->out[i].slowdown >= 0) {
 			k->prediction = b->out[i];
+			outside += k->prediction.outside > 0;
 			continue;
 		}
 		k->state = KM_DATA_NO_MODEL;
@@ -88,6 +90,7 @@ static void flush(struct batch *b)
 		failed++;
 	}
 	km_counter_add(d->stats.predicted, b->count);
+	km_counter_add(d->stats.outside, outside);
 	if (failed > 0) {
 		km_counter_add(d->stats.failed, failed);
 		km_complain(&d->trouble, km_clock_mono_ns(d->clock), "decide",

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "km/core/words.h"
+
 #define PREDICTION_DIGITS 6
 #define AGE_DIGITS        4
 
@@ -39,6 +41,15 @@ static void put_interval(struct km_json *j, const struct km_answer_node *node)
 {
 	km_json_put_rounded(j, "low", node->low, PREDICTION_DIGITS);
 	km_json_put_rounded(j, "high", node->high, PREDICTION_DIGITS);
+}
+
+/* How far the model is out of its depth: null where it was not asked. */
+static void put_range(struct km_json *j, const struct km_answer_node *node)
+{
+	bool asked = isfinite(node->slowdown);
+
+	km_json_put_number(j, "featuresOutsideTraining", asked ? (double)node->outside : NAN);
+	km_json_put_number(j, "featuresMissing", asked ? (double)node->missing : NAN);
 }
 
 static void put_data(struct km_json *j, const struct km_answer_node *node)
@@ -106,8 +117,7 @@ void km_answer_predict_node(struct km_json *j, const struct km_answer_node *node
 	put_interval(j, node);
 	km_json_put_rounded(j, "normalizedPerformance", 1.0 / node->slowdown, PREDICTION_DIGITS);
 	put_data(j, node);
-	km_json_put_integer(j, "featuresOutsideTraining", node->outside);
-	km_json_put_integer(j, "featuresMissing", node->missing);
+	put_range(j, node);
 	km_json_end(j, '}');
 }
 
@@ -130,6 +140,7 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 	put_data(j, node);
 	km_json_put_rounded(j, "predictedSlowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
+	put_range(j, node);
 	put_verdict(j, verdict);
 	put_contention(j, node->triage);
 	put_features(j, schema, row);
@@ -160,13 +171,14 @@ static void put_contribution(struct km_json *j, struct km_buf *text,
                              const struct km_answer_contribution *c)
 {
 	km_buf_clear(text);
-	km_buf_str(text, c->feature);
+	km_feature_words(c->feature, text);
 	km_buf_char(text, ' ');
 	km_answer_human(text, c->feature, c->value);
-	km_buf_printf(text, ": x%.3g", exp(c->log_slowdown));
+	km_buf_printf(text, ": %+.2f slowdown", c->slowdown);
 	km_json_begin(j, '{');
 	km_json_put_string(j, "feature", c->feature);
 	km_json_put_rounded(j, "value", c->value, PREDICTION_DIGITS);
+	km_json_put_rounded(j, "slowdown", c->slowdown, PREDICTION_DIGITS);
 	km_json_put_rounded(j, "logSlowdown", c->log_slowdown, PREDICTION_DIGITS);
 	km_json_put_string(j, "text", km_buf_cstr(text));
 	km_json_end(j, '}');
@@ -174,7 +186,7 @@ static void put_contribution(struct km_json *j, struct km_buf *text,
 
 void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
                             const struct km_answer_verdict *verdict,
-                            const struct km_answer_contribution *c, size_t count)
+                            const struct km_answer_explanation *why)
 {
 	struct km_buf text;
 
@@ -186,11 +198,14 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	put_interval(j, node);
 	put_verdict(j, verdict);
 	put_contention(j, node->triage);
+	put_range(j, node);
+	km_json_put_rounded(j, "typicalSlowdown", why->typical, PREDICTION_DIGITS);
 	km_json_key(j, "contributions");
 	km_json_begin(j, '[');
-	for (size_t i = 0; i < count; i++)
-		put_contribution(j, &text, &c[i]);
+	for (size_t i = 0; i < why->count; i++)
+		put_contribution(j, &text, &why->share[i]);
 	km_json_end(j, ']');
+	km_json_put_rounded(j, "otherContributions", why->others, PREDICTION_DIGITS);
 	km_json_end(j, '}');
 	if (!km_buf_ok(&text))
 		j->out->failed = true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "km/base/macros.h"
+#include "km/core/words.h"
 #include "km/wire/answers.h"
 
 /* "bytes/s" scales its own letter ("4.1 GB/s"), other units get it on the number ("4.1M misses/s").
@@ -56,6 +57,9 @@ void km_answer_human(struct km_buf *out, const char *feature, double value)
 		put_scaled(out, value, "pods");
 		return;
 	default:
-		put_scaled(out, value, km_metric_info(f.metric)->unit);
+		if (km_metric_is_share(f.metric))
+			km_buf_printf(out, "%.3g %%", 100 * value);
+		else
+			put_scaled(out, value, km_metric_info(f.metric)->unit);
 	}
 }

@@ -389,86 +389,6 @@ static void a_pod_speaks_for_itself_within_bounds(void **state)
 	world_fini(&w);
 }
 
-/* ---- explanations ---- */
-static void the_largest_contributions_come_first(void **state)
-{
-	struct km_contribution all[FEATURES + 3];
-	struct km_contribution two[2];
-	struct km_model *model = NULL;
-	struct km_workload pod;
-	struct world w;
-
-	(void)state;
-	world_init_ready(&w);
-	pod = w.settings.default_workload;
-	assert_int_equal(
-		km_decide_explain(w.decide, &pod, name_of("busy"), all, FEATURES + 3, &model),
-		FEATURES);
-	assert_ptr_equal(model, w.model);
-	km_model_unref(model);
-	for (size_t i = 0; i + 1 < FEATURES; i++)
-		assert_true(fabs(all[i].log_slowdown) >= fabs(all[i + 1].log_slowdown));
-	for (size_t i = 0; i < FEATURES; i++) {
-		if (strcmp(all[i].feature, "pod.rps") == 0)
-			assert_true(all[i].value == 1000);
-	}
-	assert_int_equal(km_decide_explain(w.decide, &pod, name_of("busy"), two, 2, &model), 2);
-	km_model_unref(model);
-	assert_string_equal(two[0].feature, all[0].feature);
-	assert_string_equal(two[1].feature, all[1].feature);
-	assert_int_equal(km_decide_explain(w.decide, &pod, name_of("busy"), two, 0, &model), 0);
-	assert_null(model);
-	world_fini(&w);
-}
-
-static double sum_of_contributions(struct world *w, const char *node)
-{
-	struct km_contribution all[FEATURES];
-	struct km_model *model = NULL;
-	double sum = 0;
-
-	assert_int_equal(km_decide_explain(w->decide, &w->settings.default_workload, name_of(node),
-	                                   all, FEATURES, &model),
-	                 FEATURES);
-	km_model_unref(model);
-	for (size_t i = 0; i < FEATURES; i++)
-		sum += all[i].log_slowdown;
-	return sum;
-}
-
-static void contributions_add_up_to_the_prediction_but_for_the_bias(void **state)
-{
-	double busy;
-	double idle;
-	struct world w;
-
-	(void)state;
-	world_init_ready(&w);
-	busy = log(ask_model(&w, busy_row, 1000).slowdown);
-	idle = log(ask_model(&w, idle_row, 1000).slowdown);
-	assert_true(fabs(sum_of_contributions(&w, "busy") - sum_of_contributions(&w, "idle") -
-	                 (busy - idle)) < 1e-4);
-	world_fini(&w);
-}
-
-static void there_is_nothing_to_explain_without_data_or_model(void **state)
-{
-	struct km_contribution out[2];
-	struct km_model *model = NULL;
-	struct km_workload pod;
-	struct world w;
-
-	(void)state;
-	world_init_ready(&w);
-	pod = w.settings.default_workload;
-	assert_int_equal(km_decide_explain(w.decide, &pod, name_of("dark"), out, 2, &model), 0);
-	assert_int_equal(km_decide_explain(w.decide, &pod, name_of("nobody"), out, 2, &model), 0);
-	km_decide_set_model(w.decide, NULL);
-	assert_int_equal(km_decide_explain(w.decide, &pod, name_of("busy"), out, 2, &model), 0);
-	assert_null(model);
-	world_fini(&w);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,9 +405,6 @@ int main(void)
 		cmocka_unit_test(settings_hold_from_the_next_request_on),
 		cmocka_unit_test(another_layout_is_judged_by_its_own_rows),
 		cmocka_unit_test(a_pod_speaks_for_itself_within_bounds),
-		cmocka_unit_test(the_largest_contributions_come_first),
-		cmocka_unit_test(contributions_add_up_to_the_prediction_but_for_the_bias),
-		cmocka_unit_test(there_is_nothing_to_explain_without_data_or_model),
 	};
 
 	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

@@ -270,7 +270,7 @@ static void *keep_asking(void *storm)
 		if (km_decide_run(s->w.decide, &pod, NULL, 0, &arena, &d) != 0)
 			atomic_fetch_add(&s->trouble, 1);
 		if (round % 8 == 0 &&
-		    km_decide_explain(s->w.decide, &pod, names[0], c, 2, &model) > 0)
+		    km_decide_explain(s->w.decide, &pod, names[0], c, 2, NULL, &model) > 0)
 			km_model_unref(model);
 		km_arena_reset(&arena);
 	}

@@ -134,12 +134,14 @@ static void not_measured_is_null_and_never_zero(void **state)
 		"{\"model\":null,\"workload\":{\"rps\":1000,\"replicas\":1,\"maxSlowdown\":2,"
 		"\"mode\":\"Prefer\",\"onStale\":\"Neutral\",\"class\":\"\"},\"nodes\":["
 		"{\"name\":\"b\",\"tier\":\"none\",\"ageSeconds\":null,\"predictedSlowdown\":null,"
-		"\"low\":null,\"high\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
+		"\"low\":null,\"high\":null,\"featuresOutsideTraining\":null,"
+		"\"featuresMissing\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
 		"\"message\":\"no data of this node\",\"contention\":null,"
 		"\"features\":{\"node.ipc.mean\":null,"
 		"\"host.mem_write_bytes_per_s.mean\":4100000000}},"
 		"{\"name\":\"b\",\"tier\":\"none\",\"ageSeconds\":null,\"predictedSlowdown\":null,"
-		"\"low\":null,\"high\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
+		"\"low\":null,\"high\":null,\"featuresOutsideTraining\":null,"
+		"\"featuresMissing\":null,\"score\":5,\"passes\":true,\"reason\":\"NoData\","
 		"\"message\":\"no data of this node\",\"contention\":null,"
 		"\"features\":{}}]}\n");
 	km_buf_fini(&out);
@@ -176,7 +178,7 @@ static void features_are_said_in_units_people_read(void **state)
 		{ "host.mem_write_bytes_per_s.mean", 4.1e9, "4.1 GB/s" },
 		{ "host.l3_occupancy_bytes.mean", 512, "512 B" },
 		{ "node.l3_miss_per_s.p95", 12345678, "12.3M misses/s" },
-		{ "node.c0_ratio.mean", 0.421, "0.421" },
+		{ "node.c0_ratio.mean", 0.421, "42.1 %" },
 		{ "node_vs_peer.ipc.mean", -0.6931471805599453, "0.5x" },
 		{ "pod.rps", 1500, "1.5k requests/s" },
 		{ "inflight.batch", 2, "2 pods" },
@@ -212,11 +214,14 @@ static void tool_reads_what_the_daemon_writes(void **state)
 		.slowdown = 1.5,
 		.low = 1.25,
 		.high = 2,
+		.outside = 3,
 	};
 	const struct km_answer_verdict verdict = { true, 7, "Fits", "fits" };
-	const struct km_answer_contribution c = { "node.ipc.mean", 0.5, 0.314 };
+	const struct km_answer_contribution c = { "node.ipc.mean", 0.5, 0.314, 0.4 };
+	const struct km_answer_explanation why = { 1.25, -0.15, &c, 1 };
 	struct km_schema *schema = two_features();
 	const double row[] = { 0.5, 1, NAN };
+	static const char outside[] = "\"featuresOutsideTraining\":3,\"featuresMissing\":0";
 	struct km_client_table t;
 	struct km_pod pod;
 	struct km_buf out;
@@ -232,15 +237,21 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	km_pod_init(&pod);
 	j = km_json_to(&out);
 	km_answer_explain_begin(&j, &pod, &model, &default_workload, 10, 1, true);
-	km_answer_explain_node(&j, &node, &verdict, &c, 1);
+	km_answer_explain_node(&j, &node, &verdict, &why);
 	km_answer_end(&j);
 	assert_int_equal(km_client_read_nodes(&t, out.data, out.len, NULL), 0);
+	assert_non_null(strstr(km_buf_cstr(&out), outside));
+	assert_non_null(strstr(km_buf_cstr(&out), "\"typicalSlowdown\":1.25,\"contributions\":[{"
+	                                          "\"feature\":\"node.ipc.mean\",\"value\":0.5,"
+	                                          "\"slowdown\":0.4,\"logSlowdown\":0.314,"));
+	assert_non_null(strstr(km_buf_cstr(&out), "}],\"otherContributions\":-0.15}"));
 	assert_int_equal(t.count, 2);
 	assert_string_equal(t.model, "m");
 	assert_true(t.cut && t.rps == 1000 && t.score_scale == 10);
 	assert_string_equal(t.node[0].filter, "pass");
 	assert_string_equal(t.node[1].filter, "too slow");
-	assert_string_equal(t.node[0].main, "node.ipc.mean 0.5 instructions/cycle: x1.37");
+	assert_string_equal(t.node[0].main,
+	                    "IPC on the node 0.5 instructions/cycle: +0.40 slowdown");
 	assert_true(t.node[0].score == 9 && t.node[0].slowdown == 1.5 && t.node[0].high == 2);
 	assert_true(isnan(t.node[1].slowdown));
 
@@ -250,6 +261,7 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	km_answer_nodes_node(&j, &node, &verdict, schema, row);
 	km_answer_end(&j);
 	assert_int_equal(km_client_read_nodes(&t, out.data, out.len, NULL), 0);
+	assert_non_null(strstr(km_buf_cstr(&out), outside));
 	assert_true(t.node[0].feature[0] == 0.5 && t.node[0].age_s == 1.25);
 
 	km_buf_clear(&out);
@@ -259,6 +271,7 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	km_answer_end(&j);
 	assert_non_null(strstr(km_buf_cstr(&out), "\"normalizedPerformance\":0.666667"));
 	assert_int_equal(km_client_read_nodes(&t, out.data, out.len, NULL), 0);
+	assert_non_null(strstr(km_buf_cstr(&out), outside));
 	assert_int_equal(km_client_read_nodes(&t, "[]", 2, NULL), -EBADMSG);
 	assert_int_equal(km_client_read_filter(&t, "x", 1, NULL), -EBADMSG);
 	assert_int_equal(km_client_read_priorities(&t, "{}", 2, NULL), -EBADMSG);

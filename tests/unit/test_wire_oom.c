@@ -137,7 +137,8 @@ static int decode_prediction(void)
 
 static int explain(void)
 {
-	const struct km_answer_contribution c = { "node.ipc.mean", 0.5, 0.3 };
+	const struct km_answer_contribution c = { "node.ipc.mean", 0.5, 0.3, 0.5 };
+	const struct km_answer_explanation why = { 1.5, 0.1, &c, 1 };
 	const struct km_answer_verdict verdict = { true, 7, "Fits", "fits" };
 	const struct km_answer_node node = { .name = { "a", 1 } };
 	const struct km_workload w = { .rps = 1, .replicas = 1, .max_slowdown = 2 };
@@ -149,7 +150,7 @@ static int explain(void)
 	km_buf_init(&out);
 	j = km_json_to(&out);
 	km_answer_explain_begin(&j, &pod, NULL, &w, 10, 1, false);
-	km_answer_explain_node(&j, &node, &verdict, &c, 1);
+	km_answer_explain_node(&j, &node, &verdict, &why);
 	km_answer_end(&j);
 	rc = km_buf_ok(&out) ? 0 : -ENOMEM;
 	km_buf_fini(&out);

@@ -90,16 +90,16 @@ static const char table[] =
 	"Model test; a pod of 3000 requests/s that tolerates a slowdown of 3; scores from 0 to 10."
 	"\n\n"
 	"NODE    TIER    SLOWDOWN  90% INTERVAL  SCORE  FILTER  MAIN REASON\n"
-	"quiet   uncore      1.37   1.09 - 1.88      8  pass    host.mem_write_bytes_per_s.mean "
-	"25 MB/s: x0.615\n"
-	"some    uncore      2.15   1.72 - 2.96      4  pass    host.mem_write_bytes_per_s.mean "
-	"2.58 GB/s: x0.808\n"
+	"quiet   uncore      1.37   1.09 - 1.88      8  pass    memory writes 25 MB/s: -0.93 "
+	"slowdown\n"
+	"some    uncore      2.15   1.72 - 2.96      4  pass    memory writes 2.58 GB/s: -0.50 "
+	"slowdown\n"
 	"blind   none           -             -      4  pass    node has no counters to predict "
 	"from\n"
 	"\xe8\x8a\x82?[2J  none           -             -      4  pass    node has no counters to "
 	"predict from\n"
-	"noisy   uncore      3.84   2.99 - 5.43      2  pass    host.mem_write_bytes_per_s.mean "
-	"6.49 GB/s: x1.36\n";
+	"noisy   uncore      3.84   2.99 - 5.43      2  pass    memory writes 6.49 GB/s: +0.97 "
+	"slowdown\n";
 
 static void ask_shows_the_best_node_first(void **state)
 {
@@ -177,8 +177,8 @@ static void top_shows_all_nodes_and_what_they_measure(void **state)
 		"Model test; a pod of 1000 requests/s that tolerates a slowdown of 2.\n\n",
 		"  SLOWDOWN  90% INTERVAL  SCORE    IPC       C0  L3 MISS/S  MEM WRITE\n",
 		"\nquiet  uncore  ",
-		"      1.04   0.83 - 1.43     10  0.852    0.003          0    25 MB/s\n",
-		"      2.41   1.88 - 3.41      2  0.244   0.0103        52k  6.49 GB/s\n",
+		"      1.04   0.83 - 1.43     10  0.852    0.3 %          0    25 MB/s\n",
+		"      2.41   1.88 - 3.41      2  0.244   1.03 %        52k  6.49 GB/s\n",
 		"\nblind  none    ",
 		" -         -             -      5      -        -          -          -\n",
 	};

@@ -108,15 +108,30 @@ struct km_contribution {
 	const char *feature; /* borrowed from the model */
 	double value;        /* NaN = missing */
 	double log_slowdown; /* its SHAP contribution */
+	double slowdown;     /* the same as a part of the slowdown; see below */
+};
+
+/*
+ * SHAP contributions c are parts of ln(slowdown): ln s = ln typical + sum of c, where typical is
+ * what the model says on average. People read slowdowns, so each becomes c x (s - typical) /
+ * (ln s - ln typical), by the logarithmic mean of s and typical. These have the signs and the
+ * proportions of c, do not depend on any order, and add up: s = typical + sum.
+ */
+struct km_explanation {
+	double typical;
+	double slowdown; /* s */
+	double others;   /* the sum over all features that are not among the largest */
 };
 
 /*
  * The `max` largest contributions to the prediction for the node of that name, by magnitude; about
  * 1 ms a node. Asks the newest row: a bin closed since km_decide_run shows here first.
- * returns how many, 0 without model, node or data, or a negative errno. When > 0, *model keeps the
- * names alive and the caller unrefs it; otherwise it is NULL.
+ * returns how many, 0 without model, node or data, or a negative errno. When > 0, *sum (NULL
+ * allowed) is filled, and *model keeps the names alive and the caller unrefs it; otherwise it is
+ * NULL.
  */
 int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct km_name name,
-                      struct km_contribution *out, size_t max, struct km_model **model);
+                      struct km_contribution *out, size_t max, struct km_explanation *sum,
+                      struct km_model **model);
 
 #endif

@@ -70,6 +70,15 @@ struct km_answer_contribution {
 	const char *feature;
 	double value;        /* NaN = not measured */
 	double log_slowdown; /* SHAP: what it adds to ln(slowdown) */
+	double slowdown;     /* its part of slowdown - typical */
+};
+
+/* How a prediction comes about: typical + the shares' slowdowns + others = the slowdown. */
+struct km_answer_explanation {
+	double typical; /* what the model says on average; NaN = no explanation, no shares */
+	double others;  /* of all features that are not in share[] */
+	const struct km_answer_contribution *share; /* [count], largest first */
+	size_t count;
 };
 
 /* {"model":...,"workload":...,"predictions":[ node... ]} */
@@ -87,14 +96,16 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 /*
  * {"pod":...,"model":...,"workload":...,"scoreScale":10,"explained":20,"cut":false,"nodes":[...]}:
  * `explained` nodes come with contributions; `cut` says that more would have had some.
- * A contribution's text is for people: feature, value, and by what factor it moves the prediction.
+ * A node has "typicalSlowdown", "contributions" and "otherContributions", which add up to what is
+ * predicted from the newest data: they are in units of slowdown. A contribution's text is for
+ * people: "memory writes 4.1 GB/s: +0.31 slowdown".
  */
 void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
                              const struct km_answer_model *model, const struct km_workload *w,
                              uint32_t scale, size_t explained, bool cut);
 void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
                             const struct km_answer_verdict *verdict,
-                            const struct km_answer_contribution *c, size_t count);
+                            const struct km_answer_explanation *why);
 
 /* {"windowSeconds":...,"binSeconds":...,"nodes":[...]} of this host's agent. schema NULL = none. */
 struct km_answer_measured {
@@ -122,7 +133,7 @@ void km_answer_status(struct km_buf *out, const char *status, const char *const 
                       size_t count);
 
 /*
- * A feature's value as people read it: "4.1 GB/s", "0.42", "1.3x" (a ratio of scopes), "unknown".
+ * A feature's value as people read it: "4.1 GB/s", "42 %", "1.3x" (a ratio of scopes), "unknown".
  * Appends to out.
  */
 void km_answer_human(struct km_buf *out, const char *feature, double value);
