@@ -69,7 +69,7 @@ static int read_line(struct csv *c, size_t *len, struct km_err *err)
 		if (rc == KM_LINE_END)
 			return 0;
 		if (rc < 0)
-			return km_err_prefix(err, "%s:%zu", c->path, km_lines_number(c->lines));
+			return rc; /* the text names the file */
 	} while (*len == 0);
 	if (*len + 1 > c->text_cap) {
 		char *grown = realloc(c->text, *len + 1);
@@ -92,18 +92,16 @@ static int read_header(struct csv *c, struct km_err *err)
 {
 	struct km_name field[COLUMNS_MAX];
 	size_t len;
+	size_t bom;
 	int count;
 	int rc = read_line(c, &len, err);
 
 	if (rc <= 0)
 		return rc < 0 ? rc : km_err_set(err, EBADMSG, "%s: empty, want a header", c->path);
-	count = split(c->text, len, field, COLUMNS_MAX);
+	bom = len >= 3 && memcmp(c->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	count = split(c->text + bom, len - bom, field, COLUMNS_MAX);
 	if (count < 0)
 		return km_err_set(err, EBADMSG, "%s: more than %d columns", c->path, COLUMNS_MAX);
-	if (field[0].len >= 3 && memcmp(field[0].text, "\xef\xbb\xbf", 3) == 0) {
-		field[0].text += 3;
-		field[0].len -= 3;
-	}
 	c->file_columns = (size_t)count;
 	for (size_t i = 0; i < c->column_count; i++) {
 		c->at[i] = -1;

@@ -128,8 +128,9 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 			return -EBADMSG;
 	}
 	for (int i = 0; i < DATASET_CLASSES; i++) {
-		if (!(v[N_CPU + i] <= 255))
-			return csv_bad(c, (size_t)N_CPU + (size_t)i, f[N_CPU + i], "0..255", err);
+		if (!(v[N_CPU + i] <= 255) || v[N_CPU + i] != floor(v[N_CPU + i]))
+			return csv_bad(c, (size_t)N_CPU + (size_t)i, f[N_CPU + i],
+			               "a whole number, 0..255", err);
 		run->pods[i] = (uint8_t)v[N_CPU + i];
 	}
 	all = v[REPLICAS_NODE1] + v[REPLICAS_NODE2];
