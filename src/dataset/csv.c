@@ -3,6 +3,7 @@
 #include "csv.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,9 @@ int csv_number(const struct csv *c, size_t column, struct km_name field, double 
 	*out = NAN;
 	if (field.len == 0)
 		return 0;
-	if (km_num_double(field.text, field.len, out) != 0 || !(*out >= 0) || isinf(*out))
+	/* it goes into a float */
+	if (km_num_double(field.text, field.len, out) != 0 || !(*out >= 0) ||
+	    *out > (double)FLT_MAX)
 		return csv_bad(c, column, field, "a number of at least 0", err);
 	return 0;
 }

@@ -32,7 +32,7 @@ int csv_next(struct csv *c, struct km_name *field, struct km_err *err) KM_MUST_C
 int csv_bad(const struct csv *c, size_t column, struct km_name field, const char *want,
             struct km_err *err);
 
-/* A number >= 0, or NaN for an empty field. returns 0 or csv_bad's. */
+/* A number from 0 to FLT_MAX, or NaN for an empty field. returns 0 or csv_bad's. */
 int csv_number(const struct csv *c, size_t column, struct km_name field, double *out,
                struct km_err *err) KM_MUST_CHECK;
 

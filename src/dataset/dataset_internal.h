@@ -55,6 +55,14 @@ struct km_dataset {
 	const struct km_dataset_options *options; /* while it opens */
 };
 
+/* p99 there / p99 alone beyond this is no measurement, and its logarithm no label. */
+#define DATASET_SLOWDOWN_MAX 1e6f
+
+static inline bool dataset_is_label(float slowdown)
+{
+	return slowdown >= 1 / DATASET_SLOWDOWN_MAX && slowdown <= DATASET_SLOWDOWN_MAX;
+}
+
 /* A growing array: room for one more of `size` bytes. returns 0 or -ENOMEM. */
 int dataset_grow(void **array, size_t *cap, size_t count, size_t size) KM_MUST_CHECK;
 

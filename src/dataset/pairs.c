@@ -77,7 +77,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 		if (csv_number(c, numbers[i], f[numbers[i]], &v[numbers[i]], err) != 0)
 			return -EBADMSG;
 	}
-	if (!(v[SLOWDOWN] > 0) || !(v[RPS] > 0) || !(v[REPLICAS] > 0)) {
+	if (!dataset_is_label((float)v[SLOWDOWN]) || !(v[RPS] > 0) || !(v[REPLICAS] > 0)) {
 		dataset_note(d, &d->stats.no_label, "pair of %.*s: no slowdown, rps or replicas",
 		             (int)(f[BEFORE_RUN_ID].len < 80 ? f[BEFORE_RUN_ID].len : 80),
 		             f[BEFORE_RUN_ID].text);

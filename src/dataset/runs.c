@@ -141,7 +141,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	run->slowdown = (float)v[SLOWDOWN];
 	if (isnan(v[SLOWDOWN]) && v[BASELINE_CAMPAIGN_P99_MS] > 0)
 		run->slowdown = (float)(v[P99_MS] / v[BASELINE_CAMPAIGN_P99_MS]);
-	if (!(run->slowdown > 0) || !(run->rps_all > 0) || !(run->replicas_here > 0)) {
+	if (!dataset_is_label(run->slowdown) || !(run->rps_all > 0) || !(run->replicas_here > 0)) {
 		run->slowdown = NAN;
 		dataset_note(d, &d->stats.no_label, "%s: no slowdown, rps or replicas", run->id);
 	}

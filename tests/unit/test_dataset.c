@@ -125,7 +125,7 @@ static void a_blank_label_comes_from_the_own_campaign_or_not_at_all(void **state
 
 	(void)state;
 	dataset_world_init(&w);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 7; i++)
 		(void)dataset_world_run(&w, "Alpha_V01", "200", DATASET_LOCAL, 500 + i);
 	w.run[0].slowdown = NAN; /* p99 / own baseline */
 	w.run[0].p99_ms = 0.30;
@@ -136,14 +136,16 @@ static void a_blank_label_comes_from_the_own_campaign_or_not_at_all(void **state
 	w.run[2].slowdown = NAN; /* no latency */
 	w.run[3].rps = 0;
 	w.run[4].slowdown = 0;
+	w.run[5].slowdown = 1e30; /* numbers, but no measurements */
+	w.run[6].slowdown = 1e-6 / 2;
 	dataset_world_write(&w);
 	d = dataset_world_open(&w, false, names, NAMES);
 	row = row_at(d, 0, 1);
 	assert_true(near(row->slowdown, 1.5) && near(row->norm_perf, 1 / 1.5));
 	assert_true(row->rps == 500);
 	km_dataset_stats(d, &stats);
-	assert_int_equal(stats.runs, 5);
-	assert_int_equal(stats.no_label, 4);
+	assert_int_equal(stats.runs, 7);
+	assert_int_equal(stats.no_label, 6);
 	assert_int_equal(stats.traces, 1); /* nobody reads what no row needs */
 	assert_non_null(strstr(stats.first_bad, w.run[1].id));
 	assert_non_null(strstr(stats.first_bad, "no slowdown"));
@@ -267,6 +269,7 @@ static void pairs_without_their_run_are_counted_and_named(void **state)
 	strcpy(dataset_world_pair(&w, 0, 1)->before_id, "Alpha_V01__nobody");
 	strcpy(dataset_world_pair(&w, 0, 1)->candidate, "6-7"); /* no node of that run */
 	dataset_world_pair(&w, 0, 1)->slowdown = NAN;
+	dataset_world_pair(&w, 0, 1)->slowdown = 1e30;
 	dataset_world_pair(&w, 0, 1)->rps = 0;
 	(void)dataset_world_pair(&w, 0, 1);
 	dataset_world_write(&w);
@@ -275,7 +278,7 @@ static void pairs_without_their_run_are_counted_and_named(void **state)
 	assert_true(row->rps == 1000);
 	km_dataset_stats(d, &stats);
 	assert_int_equal(stats.no_run, 2);
-	assert_int_equal(stats.no_label, 2);
+	assert_int_equal(stats.no_label, 3);
 	assert_non_null(strstr(stats.first_bad, "Alpha_V01__nobody"));
 	assert_non_null(strstr(stats.first_bad, "no such run"));
 	km_dataset_free(d);

@@ -69,6 +69,7 @@ static void a_bad_cell_is_named_by_file_line_and_column(void **state)
 		{ "runs.csv", "node2,3-5,0-2,local,1,0,1,1000,", "node2,3-5,0-2,local,-1,0,1,1000,",
 		  "/runs.csv:3: replicas_on_target: saw \"-1\"", "at least 0" },
 		{ "runs.csv", ",1000,", ",1e999,", "/runs.csv:3: rps: saw \"1e999\"", "a number" },
+		{ "runs.csv", ",1000,", ",1e39,", "/runs.csv:3: rps: saw \"1e39\"", "a number" },
 		{ "runs.csv", ",1000,", ",inf,", "/runs.csv:3: rps: saw \"inf\"", "a number" },
 		{ "runs.csv", ",1000,", ",0x10,", "/runs.csv:3: rps: saw \"0x10\"", "a number" },
 		{ "runs.csv", ",1000,", ", 1000,", "/runs.csv:3: rps: saw \" 1000\"", "a number" },
