@@ -148,6 +148,7 @@ static int diagnosis_rows(struct km_dataset *d, struct km_err *err)
 			.scenario = run->scenario,
 			.before_campaign = run->campaign,
 			.before_family = run->family,
+			.before_scenario = run->scenario,
 			.kind = KM_ROW_DIAGNOSIS,
 			.score = true,
 			.remote = run->placement == PLACEMENT_REMOTE,

@@ -55,6 +55,7 @@ static int add_rows(struct km_dataset *d, const struct run *after, struct km_err
 			.scenario = after->scenario,
 			.before_campaign = after->campaign,
 			.before_family = after->family,
+			.before_scenario = before->scenario,
 			.kind = KM_ROW_INFLIGHT,
 			.score = true,
 			.rps = after->rps_all,

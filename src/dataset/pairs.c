@@ -141,6 +141,7 @@ static int take_pair(struct km_dataset *d, const struct csv *c, const struct km_
 	}
 	row.before_campaign = before->campaign;
 	row.before_family = before->family;
+	row.before_scenario = before->scenario;
 	if (dataset_name_id(d, f[CAMPAIGN], &row.campaign) != 0 ||
 	    dataset_name_id(d, f[SCENARIO], &row.scenario) != 0 ||
 	    dataset_name_id(d, f[FAMILY].len > 0 ? f[FAMILY] : f[CAMPAIGN], &row.family) != 0)

@@ -57,7 +57,7 @@ static bool touches(const struct km_dataset_row *row, enum km_protocol p, uint32
 	case KM_PROTOCOL_FAMILY:
 		return row->family == group || row->before_family == group;
 	default:
-		return row->scenario == group;
+		return row->scenario == group || row->before_scenario == group;
 	}
 }
 

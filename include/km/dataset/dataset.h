@@ -46,11 +46,12 @@ const char *km_row_kind_name(enum km_row_kind k);
 
 /* One labelled decision. Names are ids: km_dataset_name. */
 struct km_dataset_row {
-	uint32_t view;                           /* of the counters seen before */
-	uint32_t campaign, family, scenario;     /* of the run that gives the label */
-	uint32_t before_campaign, before_family; /* of the run the counters are from */
-	uint8_t kind;                            /* enum km_row_kind */
-	bool score;                              /* for evaluation too; else for training only */
+	uint32_t view;                       /* of the counters seen before */
+	uint32_t campaign, family, scenario; /* of the run that gives the label */
+	/* of the run the counters are from */
+	uint32_t before_campaign, before_family, before_scenario;
+	uint8_t kind;                /* enum km_row_kind */
+	bool score;                  /* for evaluation too; else for training only */
 	bool remote;                 /* the interference is on the other node of the host */
 	uint8_t inflight[3];         /* pods on their way: cpu, l3, membw */
 	float rps, replicas;         /* of the service on the node once the pod is there */
