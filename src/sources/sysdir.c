@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int km_sysdir_value(const char *path, char *out, size_t size)
+/* returns the number of bytes read, up to size, or a negative errno. */
+static ssize_t read_once(const char *path, char *out, size_t size)
 {
 	/* a FIFO in its place must not stall the tick */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -25,6 +26,13 @@ int km_sysdir_value(const char *path, char *out, size_t size)
 		got = -errno;
 	}
 	(void)close(fd); /* nothing was written */
+	return got;
+}
+
+int km_sysdir_value(const char *path, char *out, size_t size)
+{
+	ssize_t got = read_once(path, out, size);
+
 	if (got < 0) {
 		return (int)got;
 	}
@@ -35,6 +43,16 @@ int km_sysdir_value(const char *path, char *out, size_t size)
 		got--;
 	}
 	out[got] = '\0';
+	return (int)got;
+}
+
+int km_sysdir_head(const char *path, char *out, size_t size)
+{
+	ssize_t got = read_once(path, out, size - 1);
+
+	if (got >= 0) {
+		out[got] = '\0';
+	}
 	return (int)got;
 }
 

@@ -13,6 +13,9 @@
  */
 int km_sysdir_value(const char *path, char *out, size_t size) KM_MUST_CHECK;
 
+/* As km_sysdir_value, but the first size - 1 bytes of a file of any length. */
+int km_sysdir_head(const char *path, char *out, size_t size) KM_MUST_CHECK;
+
 /* Gets a name, never one that begins with a dot. returns 0 to go on, or a negative errno. */
 typedef int km_sysdir_fn(void *ctx, const char *name);
 

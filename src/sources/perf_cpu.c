@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CPUs and cores under perf. A CPU's set has the core events and, apart from them so that a crowded
+ * PMU costs no residency, the TSC and MPERF of the kernel's PMU "msr". C-states are counted once a
+ * core, by the PMU "cstate_core", and hold for its hyper-threads. All of these tick with the TSC,
+ * so that a residency is a ratio of two counts and needs no frequency.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf.h"
+#include "sysdir.h"
+
+#define CPU_DIR "%s/devices/system/cpu"
+
+#define MISS_OR_CYCLE                                                                              \
+	(KM_PERF_BIT(KM_PERF_CYCLES) | KM_PERF_BIT(KM_PERF_INSTRUCTIONS) |                         \
+	 KM_PERF_BIT(KM_PERF_L2_MISS) | KM_PERF_BIT(KM_PERF_L3_MISS))
+
+enum { PMU_CORE, PMU_MSR, PMU_CSTATE };
+
+static bool has(uint32_t roles, enum km_perf_role role)
+{
+	return (roles & KM_PERF_BIT(role)) != 0;
+}
+
+static void read_cpu_id(struct km_perf *p)
+{
+	char path[PATH_MAX];
+	char text[2048]; /* the first CPU's first lines */
+	int len = km_sysdir_path(path, sizeof(path), "%s/cpuinfo", p->procfs);
+
+	if (len == 0) {
+		len = km_sysdir_head(path, text, sizeof(text));
+	}
+	if (len <= 0 || km_perf_cpu_id_parse(text, (size_t)len, &p->id) != 0) {
+		memset(&p->id, 0, sizeof(p->id)); /* nobody's: no code of the allow-list is its */
+	}
+}
+
+static void plan_cpus(struct km_perf *p, bool core_events)
+{
+	static const struct {
+		const char *name;
+		enum km_perf_role role;
+	} msr[] = { { "tsc", KM_PERF_TSC }, { "mperf", KM_PERF_MPERF } };
+	struct km_perf_pmu pmu;
+
+	p->cpu_event_count = core_events ? km_perf_core_events(&p->id, p->cpu_event, &p->l3) : 0;
+	if (km_perf_pmu_read(p->sysfs, "msr", &pmu, NULL) != 0) {
+		return;
+	}
+	for (size_t i = 0; i < KM_ARRAY_LEN(msr); i++) {
+		struct km_perf_event *e = &p->cpu_event[p->cpu_event_count];
+
+		memset(e, 0, sizeof(*e));
+		e->role = (uint8_t)msr[i].role;
+		e->pmu = PMU_MSR;
+		p->cpu_event_count +=
+			km_perf_pmu_event(p->sysfs, &pmu, msr[i].name, false, e, NULL) == 0;
+	}
+}
+
+static void plan_cores(struct km_perf *p)
+{
+	static const struct {
+		const char *name;
+		enum km_perf_role role;
+	} states[KM_PERF_CORE_STATES] = { { "c3-residency", KM_PERF_C_DEEP },
+		                          { "c6-residency", KM_PERF_C6 },
+		                          { "c7-residency", KM_PERF_C_DEEP } };
+
+	p->core_event_count = 0;
+	if (km_perf_pmu_read(p->sysfs, "cstate_core", &p->core_pmu, NULL) != 0) {
+		return;
+	}
+	for (size_t i = 0; i < KM_ARRAY_LEN(states); i++) {
+		struct km_perf_event *e = &p->core_event[p->core_event_count];
+
+		memset(e, 0, sizeof(*e));
+		e->role = (uint8_t)states[i].role;
+		e->pmu = PMU_CSTATE;
+		p->core_event_count += km_perf_pmu_event(p->sysfs, &p->core_pmu, states[i].name,
+		                                         false, e, NULL) == 0;
+	}
+}
+
+/* A list of CPUs in a file. returns 0 or a negative errno. */
+static int read_cpus(const char *path, struct km_cpuset *out)
+{
+	char text[4096];
+	int len = km_sysdir_value(path, text, sizeof(text));
+
+	return len < 0 ? len : km_cpuset_parse(text, out, NULL);
+}
+
+static int read_online(const struct km_perf *p, struct km_cpuset *out)
+{
+	char path[PATH_MAX];
+	int ret = km_sysdir_path(path, sizeof(path), CPU_DIR "/online", p->sysfs);
+
+	ret = ret == 0 ? read_cpus(path, out) : ret;
+	return ret == 0 && km_cpuset_count(out) == 0 ? -EBADMSG : ret;
+}
+
+static void read_threads(const struct km_perf *p, unsigned cpu, struct km_cpuset *out)
+{
+	/* the same under a new and an old name (Documentation/admin-guide/cputopology.rst) */
+	static const char *const names[] = { "core_cpus_list", "thread_siblings_list" };
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(names); i++) {
+		char path[PATH_MAX];
+
+		if (km_sysdir_path(path, sizeof(path), CPU_DIR "/cpu%u/topology/%s", p->sysfs, cpu,
+		                   names[i]) == 0 &&
+		    read_cpus(path, out) == 0 && km_cpuset_has(out, cpu)) {
+			return;
+		}
+	}
+	memset(out, 0, sizeof(*out));
+	km_cpuset_add(out, cpu);
+}
+
+/* Only what the first CPU has is asked of the others. */
+static void keep_roles(struct km_perf_event *event, size_t *count, uint32_t roles)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *count; i++) {
+		if (has(roles, (enum km_perf_role)event[i].role)) {
+			event[kept++] = event[i];
+		}
+	}
+	*count = kept;
+}
+
+static void open_cpu(struct km_perf *p, unsigned cpu, int64_t now_ns)
+{
+	struct km_perf_cpu *c = &p->cpu[cpu];
+	int why;
+
+	if (km_perf_set_open(&p->budget, cpu, p->cpu_event, p->cpu_event_count, &c->set, &why) !=
+	    0) {
+		c->retry_ns = now_ns + KM_PERF_RETRY_NS;
+		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
+	}
+}
+
+static void close_cores(struct km_perf *p)
+{
+	for (size_t i = 0; i < p->core_count; i++) {
+		km_perf_set_close(&p->budget, &p->core[i].set);
+	}
+	free(p->core);
+	p->core = NULL;
+	p->core_count = 0;
+}
+
+/* Which CPU stands for a core changes when CPUs go. returns 0 or -ENOMEM. */
+static int open_cores(struct km_perf *p)
+{
+	struct km_perf_pmu pmu;
+
+	close_cores(p);
+	if (p->core_event_count == 0 ||
+	    km_perf_pmu_read(p->sysfs, "cstate_core", &pmu, NULL) != 0) {
+		return 0;
+	}
+	p->core = calloc((size_t)km_cpuset_count(&pmu.cpus) + 1, sizeof(*p->core));
+	if (p->core == NULL) {
+		return -ENOMEM;
+	}
+	km_cpuset_each (cpu, &pmu.cpus) {
+		struct km_perf_core *core = &p->core[p->core_count];
+		int why;
+		int ret = km_perf_set_open(&p->budget, cpu, p->core_event, p->core_event_count,
+		                           &core->set, &why);
+
+		if (p->why == 0) {
+			p->why = why;
+		}
+		if (ret != 0) {
+			p->stats.fault[KM_FAULT_UNAVAILABLE]++;
+			continue;
+		}
+		read_threads(p, cpu, &core->cpus);
+		p->core_roles |= core->set.roles;
+		p->core_count++;
+		if (p->first_only) {
+			break;
+		}
+	}
+	return 0;
+}
+
+/* Is there anything in what a CPU counts beside what other counts are divided by? */
+static bool worth_counting(const struct km_perf *p)
+{
+	return (p->cpu_roles & MISS_OR_CYCLE) != 0 || has(p->cpu_roles, KM_PERF_MPERF) ||
+	       (has(p->cpu_roles, KM_PERF_TSC) && p->core_count > 0);
+}
+
+void km_perf_cpus_plan(struct km_perf *p, bool core_events)
+{
+	uint32_t roles = 0;
+
+	read_cpu_id(p);
+	plan_cpus(p, core_events);
+	for (size_t i = 0; i < p->cpu_event_count; i++) {
+		roles |= KM_PERF_BIT(p->cpu_event[i].role);
+	}
+	if (has(roles, KM_PERF_TSC)) { /* what C-states are a share of */
+		plan_cores(p);
+	}
+}
+
+/* What the first CPU has decides. returns 0, or why it cannot be asked now. */
+static int open_first(struct km_perf *p, unsigned cpu)
+{
+	int why;
+	int ret = km_perf_set_open(&p->budget, cpu, p->cpu_event, p->cpu_event_count,
+	                           &p->cpu[cpu].set, &why);
+
+	if (p->why == 0) {
+		p->why = why;
+	}
+	if (ret != 0 && ret != -ENOENT && ret != -EACCES && ret != -EPERM && ret != -ENOSYS) {
+		return ret;
+	}
+	p->cpu_roles = p->cpu[cpu].set.roles;
+	keep_roles(p->cpu_event, &p->cpu_event_count, p->cpu_roles);
+	if (!worth_counting(p)) {
+		km_perf_set_close(&p->budget, &p->cpu[cpu].set);
+		p->cpu_event_count = 0;
+		p->cpu_roles = 0;
+	}
+	return 0;
+}
+
+int km_perf_cpus_open(struct km_perf *p)
+{
+	unsigned first;
+	int ret;
+
+	p->cpu = calloc(KM_CPU_MAX, sizeof(*p->cpu));
+	if (p->cpu == NULL) {
+		return -ENOMEM;
+	}
+	ret = read_online(p, &p->online);
+	if (ret != 0 || p->cpu_event_count == 0) {
+		p->cpu_event_count = 0;
+		p->why = p->why == 0 ? ret : p->why;
+		return 0;
+	}
+	ret = open_cores(p);
+	if (ret != 0) {
+		return ret;
+	}
+	first = km_cpuset_next(&p->online, 0);
+	ret = open_first(p, first);
+	if (ret != 0 || p->cpu_event_count == 0) {
+		return ret;
+	}
+	km_cpuset_each (cpu, &p->online) {
+		p->cpu_count = cpu + 1;
+		if (cpu != first && !p->first_only) {
+			open_cpu(p, cpu, p->last_ns);
+		}
+	}
+	return 0;
+}
+
+void km_perf_cpus_close(struct km_perf *p)
+{
+	close_cores(p);
+	for (unsigned cpu = 0; p->cpu != NULL && cpu < KM_CPU_MAX; cpu++) {
+		km_perf_set_close(&p->budget, &p->cpu[cpu].set);
+	}
+	free(p->cpu);
+	p->cpu = NULL;
+}
+
+void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
+{
+	struct km_cpuset now;
+	bool changed = false;
+
+	if (p->cpu_event_count == 0) {
+		return;
+	}
+	if (read_online(p, &now) != 0) {
+		p->stats.fault[KM_FAULT_GARBLED]++;
+		now = p->online;
+	}
+	for (unsigned cpu = 0; cpu < KM_CPU_MAX; cpu++) {
+		bool was = km_cpuset_has(&p->online, cpu);
+		bool is = km_cpuset_has(&now, cpu);
+
+		changed = changed || was != is;
+		if (was && !is) {
+			/* the kernel takes its events out of service for good */
+			km_perf_set_close(&p->budget, &p->cpu[cpu].set);
+			p->stats.fault[KM_FAULT_VANISHED]++;
+		}
+		if (is && p->cpu[cpu].set.roles == 0 && (!was || now_ns >= p->cpu[cpu].retry_ns)) {
+			open_cpu(p, cpu, now_ns);
+		}
+		if (is && cpu >= p->cpu_count) {
+			p->cpu_count = cpu + 1;
+		}
+	}
+	p->online = now;
+	if (changed && open_cores(p) != 0) {
+		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
+	}
+}
+
+/* A residency as a share of the time; NaN, and a fault, for what no clock can give. */
+static double share(struct km_perf *p, double ticks, double tsc)
+{
+	double v = tsc > 0 ? ticks / tsc : NAN;
+
+	if (v > KM_PERF_SHARE_MAX) {
+		p->stats.fault[KM_FAULT_GARBLED]++;
+		return NAN;
+	}
+	return v;
+}
+
+static double *row_of(struct km_perf *p, unsigned cpu)
+{
+	return p->space.cpu + (size_t)cpu * KM_COUNT_CPU_N;
+}
+
+static size_t read_cpu(struct km_perf *p, unsigned cpu, double elapsed_ns, int64_t now_ns)
+{
+	struct km_perf_cpu *c = &p->cpu[cpu];
+	double *row = row_of(p, cpu);
+	double v[KM_PERF_ROLE_N];
+
+	c->c0_ratio = NAN;
+	c->tsc = NAN;
+	if (c->set.roles == 0) {
+		return 0;
+	}
+	if (km_perf_set_read(p->sys, &c->set, v, &p->stats) != 0) {
+		km_perf_set_close(&p->budget, &c->set);
+		c->retry_ns = now_ns;
+		return 0;
+	}
+	c->tsc = v[KM_PERF_TSC];
+	if (has(c->set.roles, KM_PERF_MPERF)) {
+		c->c0_ratio = share(p, v[KM_PERF_MPERF], c->tsc);
+	} else if (km_perf_ref_is_tsc(&p->id)) {
+		c->c0_ratio = share(p, v[KM_PERF_REF_CYCLES], c->tsc);
+	}
+	row[KM_COUNT_CYCLES] = v[KM_PERF_CYCLES];
+	row[KM_COUNT_INSTRUCTIONS] = v[KM_PERF_INSTRUCTIONS];
+	row[KM_COUNT_L2_MISS] = v[KM_PERF_L2_MISS];
+	row[KM_COUNT_L3_MISS] = v[KM_PERF_L3_MISS];
+	row[KM_COUNT_C0_NS] = c->c0_ratio * elapsed_ns;
+	return !isnan(c->tsc) || !isnan(v[KM_PERF_CYCLES]);
+}
+
+/* As PCM has it: C1 is what C0 and the deeper states leave, where those are known. */
+static double c1_ratio(double c0, double c6, double deep)
+{
+	double left = 1 - c0 - c6 - deep;
+
+	if (left < 1 - KM_PERF_SHARE_MAX) {
+		return NAN;
+	}
+	return left < 0 ? 0 : left;
+}
+
+static size_t read_core(struct km_perf *p, struct km_perf_core *core, double elapsed_ns)
+{
+	double v[KM_PERF_ROLE_N];
+	bool deep_counted = has(core->set.roles, KM_PERF_C_DEEP);
+	size_t given = 0;
+
+	if (core->set.roles == 0) {
+		return 0;
+	}
+	if (km_perf_set_read(p->sys, &core->set, v, &p->stats) != 0) {
+		km_perf_set_close(&p->budget, &core->set);
+		return 0;
+	}
+	km_cpuset_each (cpu, &core->cpus) {
+		const struct km_perf_cpu *c = &p->cpu[cpu];
+		double c6;
+		double deep;
+
+		if (cpu >= p->cpu_count || isnan(v[KM_PERF_C6]) || isnan(c->tsc)) {
+			continue;
+		}
+		c6 = share(p, v[KM_PERF_C6], c->tsc);
+		deep = deep_counted ? v[KM_PERF_C_DEEP] / c->tsc : 0;
+		row_of(p, cpu)[KM_COUNT_C6_NS] = c6 * elapsed_ns;
+		row_of(p, cpu)[KM_COUNT_C1_NS] = c1_ratio(c->c0_ratio, c6, deep) * elapsed_ns;
+		given++;
+	}
+	return given;
+}
+
+size_t km_perf_cpus_read(struct km_perf *p, double elapsed_ns, int64_t now_ns)
+{
+	size_t given = 0;
+
+	for (unsigned cpu = 0; cpu < p->cpu_count; cpu++) {
+		given += read_cpu(p, cpu, elapsed_ns, now_ns);
+	}
+	for (size_t i = 0; i < p->core_count; i++) {
+		given += read_core(p, &p->core[i], elapsed_ns);
+	}
+	return given;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf while the machine changes: CPUs that go and come, descriptors that run out, PMUs that die.
+ */
+#include "support/perf_world.h"
+
+static uint64_t faults(const struct perf_world *w, enum km_source_fault f)
+{
+	return w->perf->stats.fault[f];
+}
+
+static void a_cpu_that_goes_offline_is_unknown_until_it_is_back(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	perf_world_open(&w);
+	fake_perf_offline(w.fake, 3);
+	put_online(&w, "0-2");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(w.last.cpu_count, 4);
+	for (size_t c = 0; c < KM_COUNT_CPU_N; c++)
+		assert_true(isnan(w.cpu[3][c]));
+	check_near(w.cpu[2][KM_COUNT_CYCLES], 3e8, "cycles of another");
+	check_near(w.last.host[KM_HOST_MEM_READ_BYTES], 64 * 4e6, "read");
+	assert_int_equal(faults(&w, KM_FAULT_VANISHED), 1);
+	assert_non_null(strstr(w.perf->stats.note, "3 of 3 CPUs"));
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[1][KM_COUNT_C6_NS], 0.6e9, "C6 of the thread that is left");
+	km_cpuset_add(&w.fake->online, 3);
+	put_online(&w, "0-3");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_true(isnan(w.cpu[3][KM_COUNT_CYCLES])); /* the baseline */
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles");
+	check_near(w.cpu[3][KM_COUNT_C6_NS], 0.6e9, "C6");
+	assert_int_equal(faults(&w, KM_FAULT_VANISHED), 1);
+	perf_world_fini(&w);
+}
+
+static void cpus_may_become_more_and_never_less(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	perf_world_open(&w);
+	km_cpuset_add(&w.fake->online, 6);
+	put_online(&w, "0-3,6");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(w.last.cpu_count, 7);
+	check_near(w.cpu[6][KM_COUNT_CYCLES], 7e8, "cycles");
+	assert_true(isnan(w.cpu[5][KM_COUNT_CYCLES]));
+	fake_perf_offline(w.fake, 6);
+	put_online(&w, "0-3");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(w.last.cpu_count, 7);
+	perf_world_fini(&w);
+}
+
+static void a_list_of_cpus_that_is_none_changes_nothing(void **state)
+{
+	static const char *const texts[] = { "", "none", "0-99999" };
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	perf_world_open(&w);
+	for (size_t i = 0; i < KM_ARRAY_LEN(texts); i++) {
+		put_online(&w, texts[i]);
+		assert_int_equal(perf_world_tick(&w, 1), 1);
+		check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles");
+		assert_int_equal(faults(&w, KM_FAULT_GARBLED), i + 1);
+	}
+	tree_remove(&w.tree, "sys/devices/system/cpu/online");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles");
+	perf_world_fini(&w);
+}
+
+/* The kernel says so before sysfs does. */
+static void events_that_die_are_opened_again(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	perf_world_open(&w);
+	fake_perf_offline(w.fake, 0); /* the controllers' CPU too */
+	km_cpuset_add(&w.fake->online, 0);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_true(isnan(w.cpu[0][KM_COUNT_CYCLES]));
+	assert_true(isnan(w.cpu[0][KM_COUNT_C6_NS]));
+	assert_true(isnan(w.last.host[KM_HOST_MEM_READ_BYTES]));
+	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles of another");
+	assert_int_equal(faults(&w, KM_FAULT_VANISHED), 3); /* CPU, core, controller */
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[0][KM_COUNT_CYCLES], 1e8, "cycles");
+	check_near(w.last.host[KM_HOST_MEM_READ_BYTES], 64 * 4e6, "read");
+	perf_world_fini(&w);
+}
+
+static void without_descriptors_some_cpus_are_unknown_for_a_while(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	/* 2 controllers x 2, 2 cores x 2, 2 CPUs x 7: and not one more */
+	w.fake->kernel_fds_max = 4 + 4 + 14;
+	perf_world_open(&w);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles");
+	assert_true(isnan(w.cpu[2][KM_COUNT_CYCLES]));
+	assert_true(isnan(w.cpu[3][KM_COUNT_C0_NS]));
+	assert_int_equal(faults(&w, KM_FAULT_UNAVAILABLE), 2);
+	assert_non_null(strstr(w.perf->stats.note, "2 of 4 CPUs"));
+	w.fake->kernel_fds_max = 1000;
+	w.fake->opens = 0;
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(w.fake->opens, 0); /* not every tick */
+	(void)perf_world_tick(&w, 10);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles");
+	perf_world_fini(&w);
+}
+
+static void perf_leaves_descriptors_to_the_rest_of_the_process(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	w.fake->fds_max = 48; /* half of it: 24, which is two CPUs and some */
+	perf_world_open(&w);
+	assert_true(w.fake->open_now <= 24);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles");
+	assert_true(isnan(w.cpu[2][KM_COUNT_CYCLES]));
+	check_near(w.last.host[KM_HOST_MEM_READ_BYTES], 64 * 4e6, "read");
+	perf_world_fini(&w);
+}
+
+/* Cores whose C-states cannot be opened cost the C-states. */
+static double no_c6_rate(uint32_t type, uint64_t config, int cpu)
+{
+	return type == TYPE_CORE && config == 2 ? -1 : busy_rate(type, config, cpu);
+}
+
+static void without_c6_there_is_no_c1(void **state)
+{
+	struct km_source_offer offer;
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	w.fake->rate = no_c6_rate;
+	perf_world_open(&w);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[0][KM_COUNT_C0_NS], 0.25e9, "C0");
+	assert_true(isnan(w.cpu[0][KM_COUNT_C6_NS]));
+	assert_true(isnan(w.cpu[0][KM_COUNT_C1_NS]));
+	km_perf_offer(w.perf, &offer);
+	assert_int_equal(offer.cpu & (1U << KM_COUNT_C1_NS | 1U << KM_COUNT_C6_NS), 0);
+	perf_world_fini(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cpu_that_goes_offline_is_unknown_until_it_is_back),
+		cmocka_unit_test(cpus_may_become_more_and_never_less),
+		cmocka_unit_test(a_list_of_cpus_that_is_none_changes_nothing),
+		cmocka_unit_test(events_that_die_are_opened_again),
+		cmocka_unit_test(without_descriptors_some_cpus_are_unknown_for_a_while),
+		cmocka_unit_test(perf_leaves_descriptors_to_the_rest_of_the_process),
+		cmocka_unit_test(without_c6_there_is_no_c1),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
