@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open addressing with linear probing, at most two thirds full; no removal, so no tombstones. */
+/*
+ * Open addressing with linear probing, at most two thirds full; no removal, so no tombstones.
+ *
+ *   slots    {tag, entry}       eight bytes each: those of 5,000 keys stay in a second-level cache
+ *   entries  {key, len, value}  in the order they were added: who asks in that order reads on
+ */
 #include "km/base/map.h"
 
 #include <errno.h>
@@ -11,8 +16,12 @@
 #define MAP_FIRST_SLOTS 16
 
 struct km_map_slot {
-	uint64_t hash;
-	const char *key; /* NULL = free */
+	uint32_t tag;   /* the half of the hash that does not choose the slot */
+	uint32_t entry; /* position + 1; 0 = free */
+};
+
+struct km_map_entry {
+	const char *key;
 	uint32_t len;
 	uint32_t value;
 };
@@ -25,6 +34,7 @@ void km_map_init(struct km_map *m, uint64_t seed)
 void km_map_fini(struct km_map *m)
 {
 	free(m->slots);
+	free(m->entries);
 	km_map_init(m, m->seed);
 }
 
@@ -32,39 +42,57 @@ void km_map_fini(struct km_map *m)
 static struct km_map_slot *find(const struct km_map *m, const char *key, size_t len, uint64_t hash)
 {
 	size_t mask = m->cap - 1;
+	uint32_t tag = (uint32_t)(hash >> 32);
 
 	for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
 		struct km_map_slot *slot = &m->slots[i];
+		const struct km_map_entry *e;
 
-		if (!slot->key ||
-		    (slot->hash == hash && slot->len == len && memcmp(slot->key, key, len) == 0))
+		if (slot->entry == 0)
+			return slot;
+		if (slot->tag != tag)
+			continue;
+		e = &m->entries[slot->entry - 1];
+		if (e->len == len && memcmp(e->key, key, len) == 0)
 			return slot;
 	}
 }
 
+/* Puts an entry that is not in the slots yet into a free one. */
+static void place(struct km_map_slot *slots, size_t cap, uint64_t hash, uint32_t entry)
+{
+	size_t i = (size_t)hash & (cap - 1);
+
+	while (slots[i].entry != 0)
+		i = (i + 1) & (cap - 1);
+	slots[i] = (struct km_map_slot){ .tag = (uint32_t)(hash >> 32), .entry = entry };
+}
+
 int km_map_reserve(struct km_map *m, size_t count)
 {
-	struct km_map grown = *m;
 	size_t cap = m->cap ? m->cap : MAP_FIRST_SLOTS;
+	struct km_map_entry *entries;
+	struct km_map_slot *slots;
 
-	if (count > SIZE_MAX / 4)
+	if (count >= UINT32_MAX || count > SIZE_MAX / 4)
 		return -ENOMEM;
 	while (cap / 3 * 2 < count)
 		cap *= 2;
 	if (cap == m->cap)
 		return 0;
-	grown.slots = calloc(cap, sizeof(*grown.slots));
-	if (!grown.slots)
+	entries = reallocarray(m->entries, cap / 3 * 2, sizeof(*entries));
+	if (!entries)
 		return -ENOMEM;
-	grown.cap = cap;
-	for (size_t i = 0; i < m->cap; i++) {
-		const struct km_map_slot *old = &m->slots[i];
-
-		if (old->key)
-			*find(&grown, old->key, old->len, old->hash) = *old;
-	}
+	m->entries = entries;
+	slots = calloc(cap, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM; /* more room for entries than slots: no harm */
+	for (size_t i = 0; i < m->count; i++)
+		place(slots, cap, km_hash64(entries[i].key, entries[i].len, m->seed),
+		      (uint32_t)i + 1);
 	free(m->slots);
-	*m = grown;
+	m->slots = slots;
+	m->cap = cap;
 	return 0;
 }
 
@@ -80,15 +108,15 @@ int km_map_add(struct km_map *m, const char *key, size_t len, uint32_t value, ui
 	if (rc != 0)
 		return rc;
 	slot = find(m, key, len, hash);
-	if (slot->key) {
+	if (slot->entry != 0) {
 		if (existing)
-			*existing = slot->value;
+			*existing = m->entries[slot->entry - 1].value;
 		return -EEXIST;
 	}
-	*slot = (struct km_map_slot){
-		.hash = hash, .key = key, .len = (uint32_t)len, .value = value
-	};
+	m->entries[m->count] =
+		(struct km_map_entry){ .key = key, .len = (uint32_t)len, .value = value };
 	m->count++;
+	*slot = (struct km_map_slot){ .tag = (uint32_t)(hash >> 32), .entry = (uint32_t)m->count };
 	return 0;
 }
 
@@ -99,9 +127,9 @@ bool km_map_get(const struct km_map *m, const char *key, size_t len, uint32_t *v
 	if (m->cap == 0)
 		return false;
 	slot = find(m, key, len, km_hash64(key, len, m->seed));
-	if (!slot->key)
+	if (slot->entry == 0)
 		return false;
 	if (value)
-		*value = slot->value;
+		*value = m->entries[slot->entry - 1].value;
 	return true;
 }

@@ -13,10 +13,12 @@
 #include "km/base/macros.h"
 
 struct km_map_slot;
+struct km_map_entry;
 
 struct km_map {
 	struct km_map_slot *slots;
-	size_t cap; /* power of two, or 0 */
+	struct km_map_entry *entries;
+	size_t cap; /* of slots: power of two, or 0 */
 	size_t count;
 	uint64_t seed;
 };
