@@ -15,22 +15,27 @@
 #include "km/wire/scan.h"
 
 #define NAMES_FIRST 64
+/* A name takes about so many bytes of a body: memory for all of them at once, mostly. */
+#define NAME_BYTES  32
+
+#define SCORE_BYTES 11 /* of an int32_t */
 
 /* Names being collected. Grown by doubling: the arena keeps the old halves until the request ends.
  */
 struct names {
 	struct km_arena *arena;
-	struct km_json_slice *token;
-	struct km_json_slice *item; /* NULL for NodeNames */
+	struct km_name *token; /* as they stand in the body */
+	struct km_name *item;  /* NULL for NodeNames */
 	size_t count;
 	size_t cap;
+	bool escaped; /* one of them has a backslash */
 };
 
-static int grow(struct names *n, bool with_items)
+static int grow(struct names *n, size_t first, bool with_items)
 {
-	size_t cap = n->cap ? n->cap * 2 : NAMES_FIRST;
-	struct km_json_slice *token = km_arena_alloc(n->arena, cap * sizeof(*token));
-	struct km_json_slice *item = NULL;
+	size_t cap = n->cap ? n->cap * 2 : first;
+	struct km_name *token = km_arena_alloc(n->arena, cap * sizeof(*token));
+	struct km_name *item = NULL;
 
 	if (!token)
 		return -ENOMEM;
@@ -49,25 +54,31 @@ static int grow(struct names *n, bool with_items)
 	return 0;
 }
 
+static int too_many(struct km_err *err)
+{
+	return km_err_set(err, EINVAL, "saw more than %d names, want fewer", KM_EXTENDER_NAMES_MAX);
+}
+
 /* The array of strings that comes next. */
 static int read_names(struct km_scan *s, struct names *n)
 {
+	size_t first = NAMES_FIRST + (size_t)(s->end - s->p) / NAME_BYTES;
+	size_t got = 0;
 	int rc = km_scan_array(s);
 
-	n->count = 0;
+	if (first > KM_EXTENDER_NAMES_MAX)
+		first = KM_EXTENDER_NAMES_MAX;
 	if (rc != 0)
 		return rc;
-	while ((rc = km_scan_element(s)) == KM_SCAN_MORE) {
-		if (n->count == n->cap) {
-			rc = grow(n, false);
-			if (rc != 0)
-				return rc;
-		}
-		rc = km_scan_string(s, &n->token[n->count]);
-		if (rc != 0)
-			return rc;
-		n->count++;
-	}
+	n->count = 0;
+	do {
+		if (n->count == n->cap && grow(n, first, false) != 0)
+			return -ENOMEM;
+		rc = km_scan_strings(s, n->token + n->count, n->cap - n->count, &got, &n->escaped);
+		n->count += got;
+		if (n->count > KM_EXTENDER_NAMES_MAX)
+			return too_many(s->err);
+	} while (rc == KM_SCAN_MORE);
 	return rc;
 }
 
@@ -95,13 +106,18 @@ static int read_node(const struct km_json_slice *node, struct names *n, struct k
 		return km_err_set(err, EINVAL,
 		                  "Nodes.items[%zu].metadata.name: saw %s, want a string", n->count,
 		                  km_json_kind_name(name.kind));
+	if (n->count == KM_EXTENDER_NAMES_MAX) {
+		(void)too_many(err);
+		return km_err_prefix(err, "Nodes.items");
+	}
 	if (n->count == n->cap) {
-		rc = grow(n, true);
+		rc = grow(n, NAMES_FIRST, true);
 		if (rc != 0)
 			return rc;
 	}
-	n->token[n->count] = name;
-	n->item[n->count] = *node;
+	n->escaped = n->escaped || name.escaped;
+	n->token[n->count] = (struct km_name){ name.text, (uint32_t)name.len };
+	n->item[n->count] = (struct km_name){ node->text, (uint32_t)node->len };
 	n->count++;
 	return 0;
 }
@@ -190,35 +206,44 @@ static bool same(struct km_name a, struct km_name b)
 	return a.len == b.len && memcmp(a.text, b.text, a.len) == 0;
 }
 
-/* Decodes the names and keeps each distinct one, in order. */
-static int keep_distinct(const struct names *n, uint64_t seed, struct km_extender_args *out)
+/* A token without its quotes; one with a backslash is decoded into the arena. NULL: no memory. */
+static const char *decode(const struct names *n, struct km_name token, uint32_t *len)
+{
+	char *decoded;
+
+	*len = token.len - 2;
+	if (!n->escaped || !memchr(token.text, '\\', token.len))
+		return token.text + 1;
+	decoded = km_arena_alloc(n->arena, token.len);
+	if (decoded)
+		*len = (uint32_t)km_json_unescape(
+			&(struct km_json_slice){ token.text, token.len, KM_JSON_STRING, true },
+			decoded);
+	return decoded;
+}
+
+/* Decodes the names and keeps each distinct one, in order; tokens and items move up in place. */
+static int keep_distinct(struct names *n, uint64_t seed, struct km_extender_args *out)
 {
 	struct slot *table;
 	size_t slots = NAMES_FIRST;
 
-	while (slots < n->count * 2)
+	while (slots / 4 * 3 < n->count)
 		slots *= 2;
 	table = km_arena_calloc(n->arena, slots, sizeof(*table));
-	out->name = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->name));
-	out->token = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->token));
-	if (n->item)
-		out->item = km_arena_calloc(n->arena, n->count + 1, sizeof(*out->item));
-	if (!table || !out->name || !out->token || (n->item && !out->item))
+	out->name = km_arena_alloc(n->arena, (n->count + 1) * sizeof(*out->name));
+	if (!table || !out->name)
 		return -ENOMEM;
+	out->token = n->token;
+	out->item = n->item;
 	for (size_t i = 0; i < n->count; i++) {
-		const struct km_json_slice *token = &n->token[i];
-		struct km_name name = { token->text + 1, (uint32_t)(token->len - 2) };
+		struct km_name name;
 		uint64_t hash;
 		size_t at;
 
-		if (token->escaped) {
-			char *decoded = km_arena_alloc(n->arena, token->len);
-
-			if (!decoded)
-				return -ENOMEM;
-			name = (struct km_name){ decoded,
-				                 (uint32_t)km_json_unescape(token, decoded) };
-		}
+		name.text = decode(n, n->token[i], &name.len);
+		if (!name.text)
+			return -ENOMEM;
 		hash = km_hash64(name.text, name.len, seed);
 		for (at = hash & (slots - 1); table[at].position_plus_1 != 0;
 		     at = (at + 1) & (slots - 1)) {
@@ -231,10 +256,9 @@ static int keep_distinct(const struct names *n, uint64_t seed, struct km_extende
 			continue;
 		}
 		out->name[out->count] = name;
-		out->token[out->count] = (struct km_name){ token->text, (uint32_t)token->len };
-		if (out->item && n->item)
-			out->item[out->count] =
-				(struct km_name){ n->item[i].text, (uint32_t)n->item[i].len };
+		out->token[out->count] = n->token[i];
+		if (out->item)
+			out->item[out->count] = n->item[i];
 		out->count++;
 		table[at] = (struct slot){ (uint32_t)out->count, (uint32_t)(hash >> 32) };
 	}
@@ -354,27 +378,48 @@ void km_extender_write_filter(struct km_buf *out, const struct km_extender_args 
 	km_buf_str(out, ",\"Error\":\"\"}\n");
 }
 
+/* Nearly all scores are of one digit. returns the bytes written. */
+static size_t append_score(char *at, int32_t score)
+{
+	char digits[SCORE_BYTES];
+	char *first = digits + sizeof(digits);
+	uint32_t rest = score < 0 ? 0 - (uint32_t)score : (uint32_t)score;
+
+	if (rest < 10 && score >= 0) {
+		*at = (char)('0' + rest);
+		return 1;
+	}
+	do {
+		*--first = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest != 0);
+	if (score < 0)
+		*--first = '-';
+	return append(at, first, (size_t)(digits + sizeof(digits) - first));
+}
+
 void km_extender_write_priorities(struct km_buf *out, const struct km_extender_args *args,
                                   const int32_t *score)
 {
 	static const char host[] = "{\"Host\":";
 	static const char points[] = ",\"Score\":";
-	const size_t most = sizeof(host) + sizeof(points) + 16; /* an int32_t has 11 characters */
+	const size_t most = sizeof(host) + sizeof(points) + SCORE_BYTES;
+	char *at;
 
 	if (km_buf_reserve(out, tokens_bytes(args->token, args->count, most) + 3) != 0)
 		return;
-	km_buf_char(out, '[');
+	at = out->data + out->len;
+	*at++ = '[';
 	for (size_t i = 0; i < args->count; i++) {
-		char *at = out->data + out->len;
-
 		if (i > 0)
 			*at++ = ',';
 		at += append(at, host, sizeof(host) - 1);
 		at += append(at, args->token[i].text, args->token[i].len);
 		at += append(at, points, sizeof(points) - 1);
-		out->len = (size_t)(at - out->data);
-		km_buf_int(out, score[i]);
-		km_buf_char(out, '}');
+		at += append_score(at, score[i]);
+		*at++ = '}';
 	}
-	km_buf_append(out, "]\n", 2);
+	*at++ = ']';
+	*at++ = '\n';
+	out->len = (size_t)(at - out->data);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "km/base/num.h"
+#include "km/wire/extender.h"
 #include "km/wire/scan.h"
 
 #define NAMES_FIRST 16
@@ -116,6 +117,10 @@ static int read_nodes(struct km_scan *s, struct km_arena *arena, struct km_predi
 	if (rc != 0)
 		return km_err_prefix(s->err, "nodes");
 	while ((rc = km_scan_element(s)) == KM_SCAN_MORE) {
+		if (out->count == KM_EXTENDER_NAMES_MAX)
+			return km_err_set(s->err, EINVAL,
+			                  "nodes: saw more than %d names, want fewer",
+			                  KM_EXTENDER_NAMES_MAX);
 		if (out->count == cap) {
 			size_t grown = cap ? cap * 2 : NAMES_FIRST;
 			struct km_name *name = km_arena_alloc(arena, grown * sizeof(*name));

@@ -298,6 +298,24 @@ int km_scan_string(struct km_scan *s, struct km_json_slice *out)
 	                  (size_t)(s->p - s->start), km_json_kind_name(kind));
 }
 
+int km_scan_strings(struct km_scan *s, struct km_name *out, size_t max, size_t *count,
+                    bool *escaped)
+{
+	for (*count = 0; *count < max; (*count)++) {
+		struct km_json_slice one = { 0 };
+		int rc = next_entry(s, ']');
+
+		if (rc != KM_SCAN_MORE)
+			return rc;
+		rc = km_scan_string(s, &one);
+		if (rc != 0)
+			return rc;
+		*escaped = *escaped || one.escaped;
+		out[*count] = (struct km_name){ one.text, (uint32_t)one.len };
+	}
+	return KM_SCAN_MORE;
+}
+
 /*
  * Skips a container. `is_object` is a stack of bits by depth, so that hostile nesting costs no
  * stack of ours.

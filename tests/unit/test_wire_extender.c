@@ -289,6 +289,46 @@ static void big_requests_are_read_whole(void **state)
 	}
 }
 
+/* In whichever form: the memory of a request is bounded by more than its bytes. */
+static void more_names_than_any_cluster_has_are_refused(void **state)
+{
+	static const struct {
+		const char *head;
+		const char *each;
+		const char *tail;
+	} rows[] = {
+		{ "{\"NodeNames\":[", "\"\"", "]}" },
+		{ "{\"Nodes\":{\"items\":[", "{}", "]}}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * KM_ARRAY_LEN(rows); i++) {
+		size_t names = KM_EXTENDER_NAMES_MAX + i % 2;
+		struct km_extender_args args;
+		struct km_arena arena;
+		struct km_buf body;
+		struct km_err err = { .code = 0 };
+		int rc;
+
+		km_arena_init(&arena, 0);
+		km_buf_init(&body);
+		km_buf_str(&body, rows[i / 2].head);
+		for (size_t n = 0; n < names; n++) {
+			km_buf_str(&body, n > 0 ? "," : "");
+			km_buf_str(&body, rows[i / 2].each);
+		}
+		km_buf_str(&body, rows[i / 2].tail);
+		rc = km_extender_decode(body.data, body.len, 64, 1, &arena, &args, &err);
+		assert_int_equal(rc, i % 2 == 0 ? 0 : -EINVAL);
+		if (rc == 0)
+			assert_int_equal(args.count + args.repeated, names);
+		else
+			assert_non_null(strstr(err.text, "saw more than 262144 names, want fewer"));
+		km_buf_fini(&body);
+		km_arena_fini(&arena);
+	}
+}
+
 static void every_cut_of_a_body_is_refused(void **state)
 {
 	static const char body[] =
@@ -317,6 +357,7 @@ int main(void)
 		cmocka_unit_test(pods_in_every_shape_are_read),
 		cmocka_unit_test(annotations_override_the_default_workload),
 		cmocka_unit_test(big_requests_are_read_whole),
+		cmocka_unit_test(more_names_than_any_cluster_has_are_refused),
 		cmocka_unit_test(every_cut_of_a_body_is_refused),
 	};
 

@@ -18,6 +18,9 @@
 #include "km/core/name.h"
 #include "km/core/pod.h"
 
+/* Fifty times what Kubernetes is made for, 5,000 nodes. Bounds what a hostile body costs us. */
+#define KM_EXTENDER_NAMES_MAX 262144
+
 /* How the request named its nodes; the answer has to use the same form. */
 enum km_extender_form {
 	KM_EXTENDER_NONE,       /* NodeNames and Nodes both null: nothing to judge */

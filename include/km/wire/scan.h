@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "km/base/err.h"
+#include "km/core/name.h"
 
 /* As deep as anybody may configure; cJSON's own limit, behind which it reads what we let through.
  */
@@ -77,6 +78,15 @@ int km_scan_element(struct km_scan *s) KM_MUST_CHECK;
 
 /* Reads a string only. returns 0, or -EINVAL when something else comes. */
 int km_scan_string(struct km_scan *s, struct km_json_slice *out) KM_MUST_CHECK;
+
+/*
+ * Reads up to `max` strings of the array entered last, each as it stands in the text (quotes
+ * included); *count says how many. The text is shorter than 4 GiB. *escaped is set when one of them
+ * has a backslash. returns KM_SCAN_MORE after `max` strings, KM_SCAN_END after the closing bracket
+ * (which leaves the array), or -EINVAL: *count strings were good.
+ */
+int km_scan_strings(struct km_scan *s, struct km_name *out, size_t max, size_t *count,
+                    bool *escaped) KM_MUST_CHECK;
 
 /* Reads (checks and skips) one value of any kind. out may be NULL. returns 0 or -EINVAL. */
 int km_scan_value(struct km_scan *s, struct km_json_slice *out) KM_MUST_CHECK;
