@@ -192,38 +192,55 @@ void exam_close(struct exam *e)
 	memset(e, 0, sizeof(*e));
 }
 
-/* Bounds for every row, from the residuals of all campaigns but its own. */
+/* The interval that the residuals of all campaigns but `campaign` give, fitted at its first use. */
+static const struct interval *interval_without(const struct exam *e, struct interval *of,
+                                               uint32_t campaign, int *rc, struct km_err *err)
+{
+	if (of[campaign].knot_count == 0)
+		*rc = interval_fit(e->dataset, e->margin, campaign, &of[campaign], err);
+	return &of[campaign];
+}
+
+static void bound_row(const struct interval *interval, const float *margin, float *low, float *high)
+{
+	for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
+		double l = NAN;
+		double h = NAN;
+
+		if (interval->knot_count > 0)
+			km_interval_at(interval->knot, interval->knot_count, (double)margin[k], &l,
+			               &h);
+		/* as the model serves it: the prediction is always inside */
+		low[k] = margin[k] + (float)fmin(l, 0);
+		high[k] = margin[k] + (float)fmax(h, 0);
+	}
+}
+
+/*
+ * Bounds for every row, from the residuals of all campaigns but its own. Rows come in the order of
+ * their file: a fit for each change of campaign would be one for each row of a shuffled one.
+ */
 static int bound_rows(struct exam *e, struct km_err *err)
 {
 	const struct km_dataset_row *row = km_dataset_rows(e->dataset, &e->row_count);
-	uint32_t campaign = UINT32_MAX;
-	struct interval interval = { .knot_count = 0 };
+	struct interval *of;
+	uint32_t most = 0;
+	int rc = 0;
 
-	for (size_t i = 0; i < e->row_count; i++) {
-		if (row[i].campaign != campaign) {
-			/* rows come by campaign, so this is once a campaign or little more */
-			int rc = interval_fit(e->dataset, e->margin, row[i].campaign, &interval,
-			                      err);
+	for (size_t i = 0; i < e->row_count; i++)
+		most = row[i].campaign > most ? row[i].campaign : most;
+	of = calloc((size_t)most + 1, sizeof(*of));
+	if (of == NULL)
+		return km_err_set(err, ENOMEM, "interval: out of memory");
+	for (size_t i = 0; rc == 0 && i < e->row_count; i++) {
+		size_t at = i * PREDICTIONS_PER_ROW;
+		const struct interval *interval =
+			interval_without(e, of, row[i].campaign, &rc, err);
 
-			if (rc != 0)
-				return rc;
-			campaign = row[i].campaign;
-		}
-		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
-			size_t at = i * PREDICTIONS_PER_ROW + k;
-
-			double low = NAN;
-			double high = NAN;
-
-			if (interval.knot_count > 0)
-				km_interval_at(interval.knot, interval.knot_count,
-				               (double)e->margin[at], &low, &high);
-			/* as the model serves it: the prediction is always inside */
-			e->low[at] = e->margin[at] + (float)fmin(low, 0);
-			e->high[at] = e->margin[at] + (float)fmax(high, 0);
-		}
+		bound_row(interval, e->margin + at, e->low + at, e->high + at);
 	}
-	return 0;
+	free(of);
+	return rc;
 }
 
 int exam_crossval(struct exam *e, enum km_protocol protocol, struct km_err *err)

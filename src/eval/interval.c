@@ -61,7 +61,8 @@ static size_t collect(const struct km_dataset *d, const float *margin, uint32_t 
 	size_t count = 0;
 
 	for (size_t i = 0; i < row_count; i++) {
-		if (row[i].campaign == without)
+		/* a campaign all of whose rows have no weight has no share to give */
+		if (row[i].campaign == without || !(row[i].weight > 0))
 			continue;
 		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
 			float m = margin[i * PREDICTIONS_PER_ROW + k];
