@@ -11,6 +11,8 @@
 
 #define LOW_Q  0.05
 #define HIGH_Q 0.95
+/* Knots closer than this are one: the model file keeps nine digits, and wants them ascending. */
+#define KNOT_APART 1e-6
 
 struct residual {
 	double value;  /* ln measured - ln predicted */
@@ -127,7 +129,7 @@ static void fit_knots(struct residual *r, size_t count, struct interval *out)
 		qsort(r + from, to - from, sizeof(*r), by_value);
 		knot->low = quantile(r + from, to - from, LOW_Q);
 		knot->high = quantile(r + from, to - from, HIGH_Q);
-		if (out->knot_count == 0 || knot->margin > knot[-1].margin)
+		if (out->knot_count == 0 || knot->margin > knot[-1].margin + KNOT_APART)
 			out->knot_count++;
 		from = to;
 	}

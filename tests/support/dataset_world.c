@@ -26,6 +26,9 @@ void dataset_world_init(struct dataset_world *w)
 	memset(w, 0, sizeof(*w));
 	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/km-dataset-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
+	w->paths = malloc(sizeof(*w->paths));
+	assert_non_null(w->paths);
+	km_arena_init(w->paths, 0);
 	assert_int_equal(mkdir(dataset_world_path(w, "traces"), 0700), 0);
 }
 
@@ -35,6 +38,8 @@ void dataset_world_fini(struct dataset_world *w)
 
 	(void)snprintf(command, sizeof(command), "rm -r %s", w->dir);
 	assert_int_equal(system(command), 0);
+	km_arena_fini(w->paths);
+	free(w->paths);
 	free(w->run);
 	free(w->pair);
 }
@@ -143,7 +148,7 @@ void dataset_world_plan(struct dataset_world *w, unsigned campaigns)
 {
 	static const char *const names[] = { "Alpha_V01", "Beta_V01", "Gamma_V01",
 		                             "Alpha_V02", "Beta_V02", "Gamma_V02" };
-	static const char *const mixes[] = { "000", "200", "400", "020", "002", "101" };
+	static const char *const mixes[] = { "000", "100", "300", "020", "002", "101" };
 	static const int loads[] = { 500, 1000, 2000 };
 	size_t a_campaign = (2 * KM_ARRAY_LEN(mixes) - 1) * KM_ARRAY_LEN(loads);
 
@@ -173,12 +178,13 @@ void dataset_world_plan(struct dataset_world *w, unsigned campaigns)
 
 const char *dataset_world_path(const struct dataset_world *w, const char *name)
 {
-	static char path[8][256];
-	static unsigned turn;
-	char *p = path[turn++ % KM_ARRAY_LEN(path)];
+	char text[256];
+	char *path;
 
-	assert_true(snprintf(p, sizeof(path[0]), "%s/%s", w->dir, name) < (int)sizeof(path[0]));
-	return p;
+	assert_true(snprintf(text, sizeof(text), "%s/%s", w->dir, name) < (int)sizeof(text));
+	path = km_arena_strndup(w->paths, text, strlen(text));
+	assert_non_null(path);
+	return path;
 }
 
 void dataset_world_put(const struct dataset_world *w, const char *name, const void *bytes,

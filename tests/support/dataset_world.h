@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "km/base/arena.h"
 #include "km/dataset/dataset.h"
 
 #define DATASET_CPUS       8
@@ -59,6 +60,7 @@ struct dataset_pair {
 
 struct dataset_world {
 	char dir[64]; /* removed by dataset_world_fini */
+	struct km_arena *paths;
 	struct dataset_run *run;
 	size_t run_count, run_cap;
 	struct dataset_pair *pair;
@@ -99,7 +101,7 @@ void dataset_world_replace(const struct dataset_world *w, const char *name, cons
 /* The file's bytes, or a file of other bytes. */
 void dataset_world_put(const struct dataset_world *w, const char *name, const void *bytes,
                        size_t len);
-/* dir/name, in static memory of eight turns. */
+/* dir/name; lives as long as the world. */
 const char *dataset_world_path(const struct dataset_world *w, const char *name);
 
 /* features.yaml in the folder: `training` are lines of that mapping ("  rounds: 20\n"), features
