@@ -117,6 +117,8 @@ static int run_fold(struct job *job, uint32_t group, bool *keep, bool *ask, stru
 		ask[i] = group_of(&row[i], job->cv->protocol) == group;
 	}
 	rc = table_build(d, job->subject, keep, &t, err);
+	if (rc == -ENODATA)
+		rc = km_err_prefix(err, "without %s", km_dataset_name(d, group));
 	if (rc == 0)
 		rc = job->subject->learner->fit(job->subject, &t, &state, err);
 	if (rc == 0)

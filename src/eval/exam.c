@@ -290,6 +290,13 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 		if (rc == 0)
 			rc = report_add_baseline(r, e->dataset, &e->baseline[i], e->other, err);
 	}
+	if (rc == -ENODATA && protocol == KM_PROTOCOL_GIVEN) {
+		/* what is asked for is the model's judgement; this folder has none to compare */
+		(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),
+		               "none: too few rows to learn from");
+		r->baseline_count = 0;
+		rc = 0;
+	}
 	return rc;
 }
 
