@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "km/base/buf.h"
+#include "km/base/file.h"
 #include "km/base/num.h"
 
 #include "cli_internal.h"
@@ -28,6 +29,7 @@ static const char train_usage[] =
 	"  --note TEXT       goes into the model's provenance\n"
 	"  --no-baselines    do not judge what the model has to beat\n"
 	"  --json            the report as JSON on standard output\n"
+	"  --html FILE       the report as a page with plots (drawn by gnuplot)\n"
 	"  --threads N       default: one for each CPU\n";
 
 static const char eval_usage[] =
@@ -43,6 +45,7 @@ static const char eval_usage[] =
 	"  --hide-now        judge without knowing what the node carries before the pod comes\n"
 	"  --no-baselines    do not judge what the model has to beat\n"
 	"  --json            one JSON object on standard output\n"
+	"  --html FILE       a page with tables and plots, too (drawn by gnuplot)\n"
 	"  --threads N       default: one for each CPU\n";
 
 enum option_id {
@@ -55,6 +58,7 @@ enum option_id {
 	OPT_HIDE_NOW,
 	OPT_NO_BASELINES,
 	OPT_JSON,
+	OPT_HTML,
 	OPT_THREADS,
 	OPT_HELP,
 };
@@ -67,6 +71,7 @@ static const struct option train_options[] = {
 	{ "note", required_argument, NULL, OPT_NOTE },
 	{ "no-baselines", no_argument, NULL, OPT_NO_BASELINES },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "html", required_argument, NULL, OPT_HTML },
 	{ "threads", required_argument, NULL, OPT_THREADS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -81,6 +86,7 @@ static const struct option eval_options[] = {
 	{ "hide-now", no_argument, NULL, OPT_HIDE_NOW },
 	{ "no-baselines", no_argument, NULL, OPT_NO_BASELINES },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "html", required_argument, NULL, OPT_HTML },
 	{ "threads", required_argument, NULL, OPT_THREADS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -90,6 +96,7 @@ static const struct option eval_options[] = {
 struct request {
 	struct km_train_job job;
 	enum km_protocol protocol;
+	const char *html; /* where the page goes, NULL = nowhere */
 	bool json, help;
 };
 
@@ -151,6 +158,10 @@ static bool take_option(struct request *r, int opt, const char *value)
 	case OPT_JSON:
 		r->json = true;
 		return true;
+	case OPT_HTML:
+		r->html = value;
+		o->gain = true;
+		return true;
 	case OPT_THREADS:
 		return take_threads(r, value);
 	case OPT_HELP:
@@ -196,6 +207,45 @@ static int show(const struct km_eval_report *report, bool json)
 	return rc;
 }
 
+/* The page, if one was asked for. returns an exit code. */
+static int write_page(const struct km_eval_report *report, const char *path)
+{
+	struct km_err missing = { .code = 0 };
+	struct km_err err = { .code = 0 };
+	struct km_buf out;
+	int rc;
+
+	if (path == NULL)
+		return KM_CLI_OK;
+	km_buf_init(&out);
+	rc = km_eval_report_html(report, NULL, &out, &missing);
+	if (rc != 0)
+		(void)km_err_set(&err, ENOMEM, "%s: out of memory", path);
+	else
+		rc = km_file_write_atomic(path, out.data, out.len, &err);
+	km_buf_fini(&out);
+	if (rc != 0) {
+		fprintf(stderr, "kubemarla: %s\n", err.text);
+		return KM_CLI_FAILED;
+	}
+	if (missing.code == ENOENT)
+		fprintf(stderr, "kubemarla: %s has no plots: %s (Debian package gnuplot-nox)\n",
+		        path, missing.text);
+	else if (missing.code != 0)
+		fprintf(stderr, "kubemarla: %s lacks plots: %s\n", path, missing.text);
+	fprintf(stderr, "kubemarla: wrote %s\n", path);
+	return KM_CLI_OK;
+}
+
+/* Shows the report and writes the page; the worse of their exit codes. */
+static int deliver(const struct km_eval_report *report, const struct request *r)
+{
+	int shown = show(report, r->json);
+	int written = write_page(report, r->html);
+
+	return shown != KM_CLI_OK ? shown : written;
+}
+
 static int failed(int rc, const struct km_err *err)
 {
 	if (rc == -EINTR) {
@@ -220,7 +270,7 @@ int km_cli_train(int argc, char **argv)
 	progress_end();
 	if (rc != 0)
 		return failed(rc, &err);
-	rc = show(&report, r.json);
+	rc = deliver(&report, &r);
 	fprintf(stderr, "kubemarla: wrote %s\n", r.job.options.model);
 	km_eval_report_fini(&report);
 	return rc;
@@ -240,7 +290,7 @@ int km_cli_eval(int argc, char **argv)
 	progress_end();
 	if (rc != 0)
 		return failed(rc, &err);
-	rc = show(&report, r.json);
+	rc = deliver(&report, &r);
 	km_eval_report_fini(&report);
 	return rc;
 }

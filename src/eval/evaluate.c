@@ -53,7 +53,9 @@ static int judge_given(struct exam *e, struct km_eval_report *r, struct km_err *
 	(void)snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64,
 	               km_dataset_fingerprint(e->dataset));
 	r->in_sample = strstr(info.provenance, fingerprint) != NULL;
-	return rc == 0 ? exam_report(e, KM_PROTOCOL_GIVEN, r, err) : rc;
+	if (rc == 0)
+		rc = exam_report(e, KM_PROTOCOL_GIVEN, r, err);
+	return rc == 0 ? exam_gain(e, NULL, r, err) : rc;
 }
 
 int km_evaluate(const struct km_eval_options *options, enum km_protocol protocol,
@@ -75,6 +77,8 @@ int km_evaluate(const struct km_eval_options *options, enum km_protocol protocol
 		rc = exam_crossval(&e, protocol, err);
 		if (rc == 0)
 			rc = exam_report(&e, protocol, out, err);
+		if (rc == 0 && options->gain)
+			rc = exam_gain(&e, NULL, out, err);
 	}
 	exam_close(&e);
 	out->seconds = (double)(km_clock_mono_ns(km_clock_system()) - began_ns) * 1e-9;

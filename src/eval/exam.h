@@ -35,4 +35,11 @@ int exam_crossval(struct exam *e, enum km_protocol protocol, struct km_err *err)
 int exam_report(struct exam *e, enum km_protocol protocol, struct km_eval_report *r,
                 struct km_err *err) KM_MUST_CHECK;
 
+/*
+ * Fills the report's gain, largest first: of trees that were fitted to everything (NULL: fits
+ * them), or of the given model.
+ */
+int exam_gain(struct exam *e, struct km_booster *trees, struct km_eval_report *r,
+              struct km_err *err) KM_MUST_CHECK;
+
 #endif

@@ -172,7 +172,11 @@ static int fill_points(struct km_eval_report *r, const struct km_dataset *d,
 			.predicted = expf(-s->margin[at]),
 			.low = s->high != NULL ? expf(-s->high[at]) : NAN,
 			.high = s->low != NULL ? expf(-s->low[at]) : NAN,
+			.slowdown = row[i].slowdown,
+			.decision = decision_of(&row[i]),
+			.situation = 2 * row[i].scenario + row[i].remote,
 			.kind = row[i].kind,
+			.inflight = (uint8_t)pods_in_flight(&row[i]),
 		};
 		while (p->scenario < r->scenario_count &&
 		       strcmp(r->by_scenario[p->scenario].name,

@@ -47,40 +47,6 @@ static size_t pick_golden(const struct table *t, float *out)
 	return count;
 }
 
-static int by_share(const void *a, const void *b)
-{
-	double x = ((const struct km_eval_gain *)a)->share;
-	double y = ((const struct km_eval_gain *)b)->share;
-
-	return (x < y) - (x > y);
-}
-
-static int fill_gain(const struct exam *e, struct km_booster *b, struct km_eval_report *r,
-                     struct km_err *err)
-{
-	double *gain = calloc(e->name_count + 1, sizeof(*gain));
-	double sum = 0;
-	int rc;
-
-	r->gain = calloc(e->name_count + 1, sizeof(*r->gain));
-	if (gain == NULL || r->gain == NULL) {
-		free(gain);
-		return km_err_set(err, ENOMEM, "gain: out of memory");
-	}
-	rc = km_booster_gain(b, gain, err);
-	for (size_t i = 0; i < e->name_count; i++)
-		sum += gain[i];
-	for (size_t i = 0; rc == 0 && i < e->name_count; i++) {
-		struct km_eval_gain *g = &r->gain[r->gain_count++];
-
-		(void)snprintf(g->feature, sizeof(g->feature), "%s", e->name[i]);
-		g->share = sum > 0 ? gain[i] / sum : 0;
-	}
-	qsort(r->gain, r->gain_count, sizeof(*r->gain), by_share);
-	free(gain);
-	return rc;
-}
-
 /* What the model says of itself in /v1/model: the held-out scores, short. */
 static void put_metrics(const struct km_eval_report *r, struct km_buf *out)
 {
@@ -216,7 +182,7 @@ static int train(struct exam *e, const struct km_train_job *job, struct km_eval_
 	if (rc == 0)
 		rc = learner_trees.fit(&e->subject, &t, &state, err);
 	if (rc == 0)
-		rc = fill_gain(e, state, r, err);
+		rc = exam_gain(e, state, r, err);
 	if (rc == 0)
 		rc = write_model(e, job, &t, r, state, err);
 	if (state != NULL)

@@ -147,6 +147,18 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 	return 0;
 }
 
+int km_model_gain(struct km_model *m, double *out, struct km_err *err)
+{
+	int rc = km_xgb_gain(m->booster, m->schema->count, out, err);
+	double sum = 0;
+
+	for (size_t i = 0; rc == 0 && i < m->schema->count; i++)
+		sum += out[i];
+	for (size_t i = 0; sum > 0 && i < m->schema->count; i++)
+		out[i] /= sum;
+	return rc;
+}
+
 int km_model_contributions(struct km_model *m, const float *row, float *out, struct km_err *err)
 {
 	static const char config[] =

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <xgboost/version_config.h>
 
+#include "km/base/num.h"
 #include "km/model/model.h"
 
 #if XGBOOST_VER_MAJOR < 1 || (XGBOOST_VER_MAJOR == 1 && XGBOOST_VER_MINOR < 7)
@@ -149,5 +150,32 @@ int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, uint32_t round, fl
 	if (XGBoosterBoostOneIter(booster, matrix, gradient, hessian, row_count) != 0)
 		return km_xgb_error(err, "XGBoosterBoostOneIter");
 #endif
+	return 0;
+}
+
+/* libxgboost names features "f0", "f1", ... and leaves out those that no split uses. */
+int km_xgb_gain(BoosterHandle booster, size_t feature_count, double *out, struct km_err *err)
+{
+	const char **names = NULL;
+	const bst_ulong *shape = NULL;
+	const float *scores = NULL;
+	bst_ulong name_count = 0;
+	bst_ulong dim = 0;
+
+	km_model_thread_init();
+	memset(out, 0, feature_count * sizeof(*out));
+	if (XGBoosterFeatureScore(booster, "{\"importance_type\": \"total_gain\"}", &name_count,
+	                          &names, &dim, &shape, &scores) != 0)
+		return km_xgb_error(err, "XGBoosterFeatureScore");
+	for (size_t i = 0; i < name_count; i++) {
+		int64_t index = -1;
+
+		if (names[i][0] != 'f' ||
+		    km_num_int(names[i] + 1, strlen(names[i] + 1), &index) != 0 || index < 0 ||
+		    (size_t)index >= feature_count)
+			return km_err_set(err, EIO, "XGBoosterFeatureScore: feature \"%s\"",
+			                  names[i]);
+		out[index] = (double)scores[i];
+	}
 	return 0;
 }

@@ -33,6 +33,10 @@ int km_xgb_matrix(const float *rows, size_t row_count, size_t column_count, DMat
 int km_xgb_margins(BoosterHandle booster, DMatrixHandle proxy, const float *rows, size_t row_count,
                    size_t column_count, float *out, struct km_err *err) KM_MUST_CHECK;
 
+/* Total gain of each of feature_count features, 0 = no split uses it. out [feature_count]. */
+int km_xgb_gain(BoosterHandle booster, size_t feature_count, double *out,
+                struct km_err *err) KM_MUST_CHECK;
+
 /* Boosting round `round` from given gradients and hessians [row_count]. */
 int km_xgb_boost(BoosterHandle booster, DMatrixHandle matrix, uint32_t round, float *gradient,
                  float *hessian, size_t row_count, struct km_err *err) KM_MUST_CHECK;

@@ -179,7 +179,7 @@ void km_page_table_begin(struct km_page *p, const char *caption,
 static void close_row(struct km_page *p)
 {
 	while (p->in_row && p->column < p->columns)
-		km_page_cell(p, "");
+		km_page_cell(p, "", "");
 	if (p->in_row)
 		km_buf_str(p->out, "</tr>\n");
 	p->in_row = false;
@@ -202,10 +202,14 @@ static bool open_cell(struct km_page *p)
 	return true;
 }
 
-void km_page_cell(struct km_page *p, const char *text)
+void km_page_cell(struct km_page *p, const char *text, const char *note)
 {
-	if (open_cell(p))
-		put_element(p->out, "", text, "</td>");
+	if (!open_cell(p))
+		return;
+	km_html_text(p->out, text);
+	if (note[0] != '\0')
+		put_element(p->out, "<span class=\"range\">", note, "</span>");
+	km_buf_str(p->out, "</td>");
 }
 
 void km_page_number(struct km_page *p, double value, double low, double high, int decimals)
@@ -246,7 +250,8 @@ void km_page_plot(struct km_page *p, const struct km_plot *plot, const char *cap
 	int rc = -ENOENT;
 
 	(void)snprintf(name, sizeof(name), "plot%u", p->plots++);
-	km_buf_str(p->out, "<figure>\n");
+	/* as wide as the plot: so is the caption, and narrow plots stand side by side */
+	km_buf_printf(p->out, "<figure style=\"max-width:%upx\">\n", plot_size_of(plot).width);
 	if (!p->no_plotter)
 		rc = km_plot_svg(plot, &p->plotter, name, p->out, &err);
 	p->no_plotter = rc == -ENOENT;

@@ -10,7 +10,9 @@
 
 #define WIDTH           680u
 #define HEIGHT          420u
-#define BARS_HEAD       80u /* axis, its label, the key */
+#define SQUARE_WIDTH    540u
+#define SQUARE_HEIGHT   540u /* leaves a square between axes and key */
+#define BARS_HEAD       80u  /* axis, its label, the key */
 #define BAR_HEIGHT      20u
 #define BOX_SHARE       0.36 /* half of the width of a box, of the distance of two */
 #define CATEGORIES_MAX  200
@@ -51,7 +53,7 @@ static bool lying(const struct km_plot *p)
 	return false;
 }
 
-static struct plot_size size_of(const struct km_plot *p)
+struct plot_size plot_size_of(const struct km_plot *p)
 {
 	size_t bars = p->category_count < CATEGORIES_MAX ? p->category_count : CATEGORIES_MAX;
 	struct plot_size size = { WIDTH, HEIGHT };
@@ -59,7 +61,7 @@ static struct plot_size size_of(const struct km_plot *p)
 	if (lying(p))
 		size.height = BARS_HEAD + BAR_HEIGHT * (unsigned)(bars > 0 ? bars : 1);
 	else if (p->square)
-		size.width = HEIGHT + 60;
+		size = (struct plot_size){ SQUARE_WIDTH, SQUARE_HEIGHT };
 	return size;
 }
 
@@ -136,14 +138,14 @@ static void put_categories(struct km_buf *out, const struct km_plot *p, char axi
 
 static void put_frame(struct km_buf *out, const struct km_plot *p, const char *name)
 {
-	struct plot_size size = size_of(p);
+	struct plot_size size = plot_size_of(p);
 	bool keyed = false;
 
 	for (size_t i = 0; i < p->series_count; i++)
 		keyed = keyed || p->series[i].title != NULL;
 	km_buf_printf(out,
 	              "set terminal svg size %u,%u dynamic noenhanced font 'sans-serif,13' name "
-	              "'%s'\nset encoding utf8\nset border 3 lw 1 lc rgb ",
+	              "'%s'\nset encoding utf8\nset pointintervalbox 0\nset border 3 lw 1 lc rgb ",
 	              size.width, size.height, name);
 	put_colour(out, ROLE_AXIS);
 	km_buf_str(out, "\nset tics nomirror out scale 0.5 textcolor rgb ");
@@ -222,7 +224,7 @@ static void put_series(struct km_buf *out, const struct km_plot_series *s, size_
 	}
 }
 
-/* returns the number of points. */
+/* returns the number of points; a guide alone says nothing. */
 static size_t put_script(struct km_buf *out, const struct km_plot *p, const char *name)
 {
 	size_t points[KM_PLOT_SERIES_MAX];
@@ -232,7 +234,7 @@ static size_t put_script(struct km_buf *out, const struct km_plot *p, const char
 	km_buf_printf(out, "set boxwidth %g relative\n", 2 * BOX_SHARE);
 	for (size_t i = 0; i < p->series_count; i++) {
 		points[i] = put_data(out, &p->series[i], i);
-		all += points[i];
+		all += p->series[i].form == KM_PLOT_GUIDE ? 0 : points[i];
 	}
 	for (size_t i = 0, put = 0; i < p->series_count; i++) {
 		if (points[i] == 0)
@@ -261,7 +263,7 @@ int km_plot_svg(const struct km_plot *p, const struct km_plotter *plotter, const
 	if (rc == 0)
 		rc = plotter_run(plotter, &script, &drawn, err);
 	if (rc == 0)
-		rc = svg_adopt(drawn.data, drawn.len, size_of(p), name, p->title, out, err);
+		rc = svg_adopt(drawn.data, drawn.len, plot_size_of(p), name, p->title, out, err);
 	if (rc != 0)
 		out->len = before;
 	km_buf_fini(&drawn);

@@ -26,6 +26,8 @@ struct plot_size {
 	unsigned width, height;
 };
 
+struct plot_size plot_size_of(const struct km_plot *p);
+
 /* Gives the program `script` as its input, appends what it writes to out. Errors as km_plot_svg. */
 int plotter_run(const struct km_plotter *plotter, struct km_buf *script, struct km_buf *out,
                 struct km_err *err) KM_MUST_CHECK;

@@ -68,10 +68,10 @@ static void page_of(struct km_buf *out, const struct km_plotter *plotter, const 
 	for (int folded = 0; folded < 2; folded++) {
 		km_page_table_begin(page, text, columns, KM_ARRAY_LEN(columns), folded != 0);
 		km_page_row(page, true);
-		km_page_cell(page, text);
+		km_page_cell(page, text, text);
 		km_page_number(page, 0.125, 0.1, 0.2, 3);
 		km_page_row(page, false);
-		km_page_cell(page, text);
+		km_page_cell(page, text, text);
 		km_page_table_end(page, folded != 0);
 	}
 	km_page_section(page, text);

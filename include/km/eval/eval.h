@@ -15,6 +15,7 @@
 #include "km/base/err.h"
 #include "km/dataset/dataset.h"
 #include "km/eval/metrics.h"
+#include "km/report/plot.h"
 
 /* Which rows were never seen in training when they were judged. */
 enum km_protocol {
@@ -39,6 +40,7 @@ struct km_eval_options {
 	unsigned threads;          /* 0 = one a CPU */
 	uint32_t bootstrap_rounds; /* 0 = no intervals of scores */
 	bool no_baselines;
+	bool gain;                     /* cross-validating: fit to everything too, for the gain */
 	bool mask_now;                 /* judge without knowing what the node carries now */
 	km_eval_progress_fn *progress; /* NULL = none */
 	void *ctx;
@@ -55,8 +57,12 @@ struct km_eval_part {
 struct km_eval_point {
 	float measured, predicted; /* NP */
 	float low, high;           /* NP, NaN = none */
+	float slowdown;            /* measured; measured NP is 1 where nothing interferes */
 	uint32_t scenario;         /* index in by_scenario */
-	uint8_t kind;
+	uint32_t decision;         /* points with the same number compete with one another... */
+	uint32_t situation;        /* ...if these differ */
+	uint8_t kind;              /* enum km_row_kind */
+	uint8_t inflight;          /* pods on their way */
 };
 
 struct km_eval_gain {
@@ -99,6 +105,14 @@ void km_eval_report_fini(struct km_eval_report *r);
 /* The report for machines and for people. Appends. */
 void km_eval_report_json(const struct km_eval_report *r, struct km_buf *out);
 void km_eval_report_text(const struct km_eval_report *r, struct km_buf *out);
+
+/*
+ * The report as a page with plots; appends. plotter NULL = gnuplot. A plot that cannot be drawn
+ * leaves the reason in its place, and the first reason in *missing (code 0 = all are there).
+ * returns 0 or -ENOMEM.
+ */
+int km_eval_report_html(const struct km_eval_report *r, const struct km_plotter *plotter,
+                        struct km_buf *out, struct km_err *missing) KM_MUST_CHECK;
 
 struct km_train_job {
 	struct km_eval_options options; /* dataset, pairs, features; model is where it goes */

@@ -93,6 +93,13 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 int km_model_contributions(struct km_model *m, const float *row, float *out,
                            struct km_err *err) KM_MUST_CHECK;
 
+/*
+ * Each feature's share of what the trees' splits gained in training: out [schema->count], in all 1
+ * (all 0 for trees without a split). For tools: not while another thread uses the model.
+ * returns 0, or -EIO with XGBoost's own message.
+ */
+int km_model_gain(struct km_model *m, double *out, struct km_err *err) KM_MUST_CHECK;
+
 /* The interval of `knot` [count >= 1] at a margin. */
 void km_interval_at(const struct km_interval_knot *knot, size_t count, double margin, double *low,
                     double *high);

@@ -59,7 +59,8 @@ struct km_page_column {
 void km_page_table_begin(struct km_page *p, const char *caption,
                          const struct km_page_column *column, size_t columns, bool folded);
 void km_page_row(struct km_page *p, bool strong);
-void km_page_cell(struct km_page *p, const char *text);
+void km_page_cell(struct km_page *p, const char *text,
+                  const char *note); /* small below; "" = none */
 /* NaN is shown as a dash; low and high, when both are numbers, small beside it. */
 void km_page_number(struct km_page *p, double value, double low, double high, int decimals);
 void km_page_table_end(struct km_page *p, bool folded);
