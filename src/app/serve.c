@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 
 #define DRAIN_NS  (2 * KM_NS_PER_S)  /* for requests in progress when we stop */
 #define IDLE_NS   (90 * KM_NS_PER_S) /* kube-scheduler keeps its connections for 90 s */
-#define POOL_MIN  2
 #define POOL_MAX  8
 #define OBSERVERS 1 /* threads of the second listener */
 
@@ -98,12 +98,17 @@ static int start_api(struct app *a, struct km_err *err)
 	return km_metrics_check(a->metrics, err);
 }
 
+/* As many as CPUs that we may run on: more would only take turns, each keeping its connections
+ * waiting for a time slice. */
 static uint32_t pool_threads(void)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t ours;
+	int cpus;
 
-	if (cpus < POOL_MIN)
-		return POOL_MIN;
+	/* Fails on more CPUs than the set holds: certainly more than we take. */
+	if (sched_getaffinity(0, sizeof(ours), &ours) != 0)
+		return POOL_MAX;
+	cpus = CPU_COUNT(&ours);
 	return cpus > POOL_MAX ? POOL_MAX : (uint32_t)cpus;
 }
 

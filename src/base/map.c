@@ -120,6 +120,56 @@ int km_map_add(struct km_map *m, const char *key, size_t len, uint32_t value, ui
 	return 0;
 }
 
+/* The entry whose tag is the key's: nearly always the key's own. NULL: surely not there. */
+static const struct km_map_entry *candidate(const struct km_map *m, uint64_t hash)
+{
+	size_t mask = m->cap - 1;
+	uint32_t tag = (uint32_t)(hash >> 32);
+	size_t i = (size_t)hash & mask;
+
+	while (m->slots[i].entry != 0 && m->slots[i].tag != tag)
+		i = (i + 1) & mask;
+	return m->slots[i].entry != 0 ? &m->entries[m->slots[i].entry - 1] : NULL;
+}
+
+void km_map_get_many(const struct km_map *m, const struct km_map_key *key, size_t count,
+                     int64_t *value)
+{
+	const struct km_map_entry *entry[KM_MAP_MANY];
+	uint64_t hash[KM_MAP_MANY];
+
+	for (size_t i = 0; i < count; i++) {
+		value[i] = -1;
+		hash[i] = km_hash64(key[i].text, key[i].len, m->seed);
+		if (m->cap > 0)
+			__builtin_prefetch(&m->slots[hash[i] & (m->cap - 1)]);
+	}
+	if (m->cap == 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		entry[i] = candidate(m, hash[i]);
+		__builtin_prefetch(entry[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (entry[i])
+			__builtin_prefetch(entry[i]->key);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct km_map_slot *slot;
+
+		if (!entry[i])
+			continue;
+		if (entry[i]->len == key[i].len &&
+		    memcmp(entry[i]->key, key[i].text, key[i].len) == 0) {
+			value[i] = entry[i]->value;
+			continue;
+		}
+		slot = find(m, key[i].text, key[i].len, hash[i]);
+		if (slot->entry != 0)
+			value[i] = m->entries[slot->entry - 1].value;
+	}
+}
+
 bool km_map_get(const struct km_map *m, const char *key, size_t len, uint32_t *value)
 {
 	const struct km_map_slot *slot;

@@ -246,3 +246,17 @@ int64_t km_cluster_find(const struct km_cluster_snapshot *s, const char *name, s
 
 	return km_map_get(s->index, name, len, &at) ? (int64_t)at : -1;
 }
+
+void km_cluster_find_many(const struct km_cluster_snapshot *s, const struct km_name *names,
+                          size_t count, int64_t *index)
+{
+	struct km_map_key key[KM_MAP_MANY];
+
+	for (size_t done = 0; done < count; done += KM_MAP_MANY) {
+		size_t some = count - done < KM_MAP_MANY ? count - done : KM_MAP_MANY;
+
+		for (size_t i = 0; i < some; i++)
+			key[i] = (struct km_map_key){ names[done + i].text, names[done + i].len };
+		km_map_get_many(s->index, key, some, index + done);
+	}
+}

@@ -12,6 +12,8 @@
 
 #include "decide_internal.h"
 
+#define NAMES_AT_ONCE 64 /* looked up together; their positions are on the stack */
+
 static void register_metrics(struct decide_stats *s, struct km_metrics *m)
 {
 	s->hits = km_metrics_counter(
@@ -117,28 +119,46 @@ static void judge_without_table(const struct decide_view *view, const struct km_
 	}
 }
 
-/* names NULL: the picture's nodes. returns how many were judged by trusted data. */
-static size_t judge(const struct decide_view *view, const struct km_name *names, size_t count,
-                    int64_t now_ns, struct km_verdict *verdict)
+/* at [count]: positions in the picture, -1 = unknown. returns how many have no trusted data. */
+static size_t judge_some(const struct decide_table *t, const int64_t *at, size_t count,
+                         int64_t now_ns, struct km_verdict *verdict)
 {
-	const struct km_cluster_snapshot *s = view->snapshot;
-	const struct decide_table *t = view->table;
 	size_t untrusted = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int64_t at = names != NULL ? km_cluster_find(s, names[i].text, names[i].len)
-		                           : (int64_t)i;
 		struct decide_packed v = t->unknown;
 		bool fresh = false;
 
-		if (at >= 0) {
-			const struct decide_cell *cell = &t->cell[at];
+		if (at[i] >= 0) {
+			const struct decide_cell *cell = &t->cell[at[i]];
 
 			fresh = now_ns <= cell->fresh_until_ns;
 			v = fresh ? cell->fresh : cell->late;
 		}
 		untrusted += !fresh;
 		verdict[i] = decide_unpack(v);
+	}
+	return untrusted;
+}
+
+/* names NULL: the picture's nodes. returns how many were judged by trusted data. */
+static size_t judge(const struct decide_view *view, const struct km_name *names, size_t count,
+                    int64_t now_ns, struct km_verdict *verdict)
+{
+	const struct decide_table *t = view->table;
+	int64_t at[NAMES_AT_ONCE];
+	size_t untrusted = 0;
+
+	for (size_t done = 0; done < count; done += NAMES_AT_ONCE) {
+		size_t some = count - done < NAMES_AT_ONCE ? count - done : NAMES_AT_ONCE;
+
+		if (names != NULL) {
+			km_cluster_find_many(view->snapshot, names + done, some, at);
+		}
+		for (size_t i = 0; names == NULL && i < some; i++) {
+			at[i] = (int64_t)(done + i);
+		}
+		untrusted += judge_some(t, at, some, now_ns, verdict + done);
 	}
 	if (untrusted > 0) {
 		km_place_settle(&t->workload, verdict, count);

@@ -16,7 +16,7 @@
 
 #define NAMES_FIRST 64
 /* A name takes about so many bytes of a body: memory for all of them at once, mostly. */
-#define NAME_BYTES  32
+#define NAME_BYTES  24
 
 #define SCORE_BYTES 11 /* of an int32_t */
 
@@ -222,47 +222,72 @@ static const char *decode(const struct names *n, struct km_name token, uint32_t 
 	return decoded;
 }
 
-/* Decodes the names and keeps each distinct one, in order; tokens and items move up in place. */
-static int keep_distinct(struct names *n, uint64_t seed, struct km_extender_args *out)
+/* Finds doubled names. */
+struct seen {
+	struct slot *table; /* [slots] */
+	size_t slots;       /* power of two */
+	uint64_t seed;
+};
+
+/* Names at once: their slots are fetched side by side. */
+#define NAMES_AT_ONCE 16
+
+/* Decodes `count` names from position `from` on, and keeps those not seen before, in order. */
+static int keep_new(const struct names *n, size_t from, size_t count, const struct seen *seen,
+                    struct km_extender_args *out)
 {
-	struct slot *table;
-	size_t slots = NAMES_FIRST;
+	struct km_name name[NAMES_AT_ONCE];
+	uint64_t hash[NAMES_AT_ONCE];
+	size_t mask = seen->slots - 1;
 
-	while (slots / 4 * 3 < n->count)
-		slots *= 2;
-	table = km_arena_calloc(n->arena, slots, sizeof(*table));
-	out->name = km_arena_alloc(n->arena, (n->count + 1) * sizeof(*out->name));
-	if (!table || !out->name)
-		return -ENOMEM;
-	out->token = n->token;
-	out->item = n->item;
-	for (size_t i = 0; i < n->count; i++) {
-		struct km_name name;
-		uint64_t hash;
-		size_t at;
-
-		name.text = decode(n, n->token[i], &name.len);
-		if (!name.text)
+	for (size_t i = 0; i < count; i++) {
+		name[i].text = decode(n, n->token[from + i], &name[i].len);
+		if (!name[i].text)
 			return -ENOMEM;
-		hash = km_hash64(name.text, name.len, seed);
-		for (at = hash & (slots - 1); table[at].position_plus_1 != 0;
-		     at = (at + 1) & (slots - 1)) {
-			if (table[at].hash == (uint32_t)(hash >> 32) &&
-			    same(out->name[table[at].position_plus_1 - 1], name))
-				break;
-		}
-		if (table[at].position_plus_1 != 0) {
+		hash[i] = km_hash64(name[i].text, name[i].len, seen->seed);
+		__builtin_prefetch(&seen->table[hash[i] & mask], 1);
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint32_t tag = (uint32_t)(hash[i] >> 32);
+		struct slot *slot = &seen->table[hash[i] & mask];
+
+		while (slot->position_plus_1 != 0 &&
+		       !(slot->hash == tag && same(out->name[slot->position_plus_1 - 1], name[i])))
+			slot = &seen->table[(size_t)(slot - seen->table + 1) & mask];
+		if (slot->position_plus_1 != 0) {
 			out->repeated++;
 			continue;
 		}
-		out->name[out->count] = name;
-		out->token[out->count] = n->token[i];
+		out->name[out->count] = name[i];
+		out->token[out->count] = n->token[from + i];
 		if (out->item)
-			out->item[out->count] = n->item[i];
+			out->item[out->count] = n->item[from + i];
 		out->count++;
-		table[at] = (struct slot){ (uint32_t)out->count, (uint32_t)(hash >> 32) };
+		*slot = (struct slot){ (uint32_t)out->count, tag };
 	}
 	return 0;
+}
+
+/* Decodes the names and keeps each distinct one, in order; tokens and items move up in place. */
+static int keep_distinct(struct names *n, uint64_t seed, struct km_extender_args *out)
+{
+	struct seen seen = { .slots = NAMES_FIRST, .seed = seed };
+	int rc = 0;
+
+	while (seen.slots / 4 * 3 < n->count)
+		seen.slots *= 2;
+	seen.table = km_arena_calloc(n->arena, seen.slots, sizeof(*seen.table));
+	out->name = km_arena_alloc(n->arena, (n->count + 1) * sizeof(*out->name));
+	if (!seen.table || !out->name)
+		return -ENOMEM;
+	out->token = n->token;
+	out->item = n->item;
+	for (size_t from = 0; from < n->count && rc == 0; from += NAMES_AT_ONCE) {
+		size_t left = n->count - from;
+
+		rc = keep_new(n, from, left < NAMES_AT_ONCE ? left : NAMES_AT_ONCE, &seen, out);
+	}
+	return rc;
 }
 
 int km_extender_decode(const char *body, size_t len, uint32_t depth_max, uint64_t seed,

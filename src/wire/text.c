@@ -2,70 +2,25 @@
 /* Bytes of JSON strings: finding a plain run's end, UTF-8, escapes. Pure, any thread. */
 #include <stdint.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "km/wire/scan.h"
 
 #include "wire_internal.h"
 
-#define CONTROL_MAX 0x1f
-#define ASCII_MAX   0x7f
+#define ASCII_MAX 0x7f
 
 const char *km_wire_plain_run_scalar(const char *p, const char *end, bool *high)
 {
 	for (; p < end; p++) {
 		unsigned char c = (unsigned char)*p;
 
-		if (c == '"' || c == '\\' || c <= CONTROL_MAX)
+		if (c == '"' || c == '\\' || c <= KM_WIRE_CONTROL_MAX)
 			break;
 		if (c > ASCII_MAX)
 			*high = true;
 	}
 	return p;
 }
-
-#ifdef __SSE2__
-/* 16 bytes a step; a node name is over in one or two. */
-const char *km_wire_plain_run(const char *p, const char *end, bool *high)
-{
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i backslash = _mm_set1_epi8('\\');
-	const __m128i control = _mm_set1_epi8(CONTROL_MAX);
-
-	while (end - p >= 16) {
-		__m128i bytes;
-		__m128i stop;
-		unsigned stops;
-		unsigned highs;
-
-		memcpy(&bytes, p, sizeof(bytes));
-		/* unsigned bytes <= control: min(byte, control) is the byte itself */
-		stop = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
-		stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, quote));
-		stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, backslash));
-		stops = (unsigned)_mm_movemask_epi8(stop);
-		highs = (unsigned)_mm_movemask_epi8(bytes);
-		if (stops != 0) {
-			unsigned at = (unsigned)__builtin_ctz(stops);
-
-			if ((highs & ((1u << at) - 1)) != 0)
-				*high = true;
-			return p + at;
-		}
-		if (highs != 0)
-			*high = true;
-		p += 16;
-	}
-	return km_wire_plain_run_scalar(p, end, high);
-}
-#else
-const char *km_wire_plain_run(const char *p, const char *end, bool *high)
-{
-	return km_wire_plain_run_scalar(p, end, high);
-}
-#endif
 
 size_t km_wire_utf8_len(const char *p, const char *end)
 {

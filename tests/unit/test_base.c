@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base without files: errors, buffer, arena, numbers, hash, map, cpuset, generator. */
+/* base without files: errors, buffer, arena, numbers, hash, cpuset, generator. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -17,7 +17,6 @@
 #include "km/base/cpuset.h"
 #include "km/base/err.h"
 #include "km/base/hash.h"
-#include "km/base/map.h"
 #include "km/base/num.h"
 #include "km/base/rng.h"
 
@@ -316,33 +315,6 @@ static void hash_depends_on_every_byte_and_the_seed(void **state)
 	}
 }
 
-static void map_finds_what_was_added(void **state)
-{
-	enum { COUNT = 20000 };
-	static char keys[COUNT][24];
-	struct km_map m;
-	uint32_t value = 0;
-
-	(void)state;
-	km_map_init(&m, 42);
-	assert_false(km_map_get(&m, "a", 1, &value));
-	for (uint32_t i = 0; i < COUNT; i++) {
-		(void)snprintf(keys[i], sizeof(keys[i]), "node-%u", i);
-		assert_int_equal(km_map_add(&m, keys[i], strlen(keys[i]), i, NULL), 0);
-	}
-	for (uint32_t i = 0; i < COUNT; i++) {
-		assert_true(km_map_get(&m, keys[i], strlen(keys[i]), &value));
-		assert_int_equal(value, i);
-	}
-	assert_int_equal(m.count, COUNT);
-	assert_false(km_map_get(&m, "node-20000", 10, &value));
-	assert_int_equal(km_map_add(&m, "node-7", 6, 99, &value), -EEXIST);
-	assert_int_equal(value, 7);
-	assert_int_equal(km_map_add(&m, "", 0, 5, NULL), 0);
-	assert_true(km_map_get(&m, "", 0, &value));
-	km_map_fini(&m);
-}
-
 static void cpu_lists_parse_as_the_kernel_prints_them(void **state)
 {
 	static const struct {
@@ -453,7 +425,6 @@ int main(void)
 		cmocka_unit_test(arena_repeats_a_request_without_new_blocks),
 		cmocka_unit_test(arena_gives_back_what_one_huge_request_took),
 		cmocka_unit_test(hash_depends_on_every_byte_and_the_seed),
-		cmocka_unit_test(map_finds_what_was_added),
 		cmocka_unit_test(cpu_lists_parse_as_the_kernel_prints_them),
 		cmocka_unit_test(cpu_sets_count_walk_and_overlap),
 		cmocka_unit_test(generator_repeats_and_is_uniform),

@@ -86,6 +86,29 @@ static void a_new_picture_has_names_and_no_data(void **state)
 	km_cluster_free(NULL);
 }
 
+static void many_names_are_found_as_one_by_one(void **state)
+{
+	static const char *const asked[] = { "c", "", "b", "nobody", "a", "a", "bc" };
+	struct km_cluster *c = cluster_of(two_hosts, 2);
+	const struct km_cluster_snapshot *s = km_cluster_get(c);
+	struct km_name names[100];
+	int64_t index[100];
+
+	(void)state;
+	for (size_t count = 0; count <= KM_ARRAY_LEN(names); count++) {
+		for (size_t i = 0; i < count; i++) {
+			const char *text = asked[(i + count) % KM_ARRAY_LEN(asked)];
+
+			names[i] = (struct km_name){ text, (uint32_t)strlen(text) };
+		}
+		km_cluster_find_many(s, names, count, index);
+		for (size_t i = 0; i < count; i++)
+			assert_int_equal(index[i], km_cluster_find(s, names[i].text, names[i].len));
+	}
+	km_cluster_put(s);
+	km_cluster_free(c);
+}
+
 static void no_hosts_and_hosts_without_nodes_are_pictures_too(void **state)
 {
 	const struct km_cluster_host hosts[] = { { NULL, 0 }, { one, 1 } };
@@ -311,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_picture_has_names_and_no_data),
+		cmocka_unit_test(many_names_are_found_as_one_by_one),
 		cmocka_unit_test(no_hosts_and_hosts_without_nodes_are_pictures_too),
 		cmocka_unit_test(a_name_given_twice_is_refused_by_name),
 		cmocka_unit_test(publishing_replaces_the_given_hosts_only),

@@ -203,6 +203,68 @@ static void vector_and_scalar_steps_agree(void **state)
 	}
 }
 
+/* Arrays of strings read at once and one by one: the same strings, verdicts and errors. */
+static void strings_at_once_agree_with_one_by_one(void **state)
+{
+	static const char *const parts[] = { "\"node-1\"", "\"\"",      "\"a\\n\"", "\"\xc3\xa9\"",
+		                             "\"\xff\"",   "\"a\x01\"", " ",        ",",
+		                             ",",          ",",         "]",        "7",
+		                             "\"open",     "[" };
+	struct km_rng rng;
+
+	(void)state;
+	km_rng_init(&rng, 1);
+	for (int round = 0; round < 50000; round++) {
+		uint32_t some = km_rng_below(&rng, 12);
+		struct km_err at_once = { .code = 0 };
+		struct km_err by_one = { .code = 0 };
+		struct km_name got[16];
+		struct km_scan a;
+		struct km_scan b;
+		size_t max = 1 + km_rng_below(&rng, 5);
+		size_t total = 0;
+		size_t seen = 0;
+		bool escaped = false;
+		bool want_escaped = false;
+		char text[160] = "[";
+		int rc_a;
+		int rc_b;
+
+		for (uint32_t i = 0; i < some; i++)
+			(void)strncat(text, parts[km_rng_below(&rng, KM_ARRAY_LEN(parts))], 12);
+		if (round % 3 != 0)
+			(void)strncat(text, "]", 2);
+		km_scan_init(&a, text, strlen(text), 64, &at_once);
+		km_scan_init(&b, text, strlen(text), 64, &by_one);
+		assert_int_equal(km_scan_array(&a), 0);
+		assert_int_equal(km_scan_array(&b), 0);
+		do {
+			size_t count = 0;
+
+			rc_a = km_scan_strings(&a, got + total, max, &count, &escaped);
+			total += count;
+		} while (rc_a == KM_SCAN_MORE);
+		while ((rc_b = km_scan_element(&b)) == KM_SCAN_MORE) {
+			struct km_json_slice one;
+
+			rc_b = km_scan_string(&b, &one);
+			if (rc_b != 0)
+				break;
+			want_escaped = want_escaped || one.escaped;
+			assert_true(seen < total);
+			assert_ptr_equal(got[seen].text, one.text);
+			assert_int_equal(got[seen].len, one.len);
+			seen++;
+		}
+		assert_int_equal(rc_a, rc_b);
+		assert_int_equal(total, seen);
+		assert_int_equal(escaped, want_escaped);
+		assert_string_equal(at_once.text, by_one.text);
+		if (rc_a == 0)
+			assert_ptr_equal(a.p, b.p);
+	}
+}
+
 static void writer_escapes_and_separates(void **state)
 {
 	struct km_buf b;
@@ -280,6 +342,7 @@ int main(void)
 		cmocka_unit_test(members_fold_case_and_the_last_wins),
 		cmocka_unit_test(escapes_decode_as_go_decodes_them),
 		cmocka_unit_test(vector_and_scalar_steps_agree),
+		cmocka_unit_test(strings_at_once_agree_with_one_by_one),
 		cmocka_unit_test(writer_escapes_and_separates),
 		cmocka_unit_test(whatever_is_written_reads_back),
 	};

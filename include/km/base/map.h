@@ -39,4 +39,18 @@ int km_map_add(struct km_map *m, const char *key, size_t len, uint32_t value, ui
 /* returns true and the value when found. Any thread, once built. */
 bool km_map_get(const struct km_map *m, const char *key, size_t len, uint32_t *value);
 
+#define KM_MAP_MANY 16
+
+struct km_map_key {
+	const char *text;
+	uint32_t len;
+};
+
+/*
+ * The same for up to KM_MAP_MANY keys at once: value [count], -1 where there is none. What they
+ * wait for memory they wait together, which is most of the time in a map larger than a cache.
+ */
+void km_map_get_many(const struct km_map *m, const struct km_map_key *key, size_t count,
+                     int64_t *value);
+
 #endif
