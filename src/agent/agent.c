@@ -15,7 +15,13 @@
 
 static void register_source(struct agent_source *src, struct km_metrics *m, const char *kind)
 {
-	if (src->host->merge == NULL || !src->wanted) {
+	if (src->host->merge == NULL) {
+		return;
+	}
+	src->up = km_metrics_gauge(m, "kubemarla_agent_source_up",
+	                           "1 when the live source delivers, 0 when it does not.", "source",
+	                           kind, NULL);
+	if (!src->wanted) {
 		return;
 	}
 	src->late_total = km_metrics_counter(
@@ -265,6 +271,9 @@ void km_agent_free(struct km_agent *a)
 		pthread_cond_signal(&a->wake);
 		pthread_mutex_unlock(&a->lock);
 		(void)pthread_join(a->thread, NULL); /* fails only for a thread that is not ours */
+	}
+	for (size_t i = 0; i < a->source_count; i++) {
+		km_gauge_set(a->source[i].up, 0); /* a next agent may have another set */
 	}
 	agent_layout_free(a);
 	km_schema_unref(a->next_schema);

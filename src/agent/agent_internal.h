@@ -50,6 +50,7 @@ struct agent_source {
 	struct km_counter *samples_total, *bad_rows_total, *late_total;
 	struct km_counter *fault_total[KM_FAULT_N];
 	struct km_histogram *read_seconds;
+	struct km_gauge *up; /* of a live source in the set */
 	struct km_agent_source_status status; /* under the agent's lock */
 };
 
@@ -95,6 +96,9 @@ void agent_change_nodemap(struct km_agent *a, struct agent_host *h, int64_t now_
 
 /* Hands the hosts that changed to the sink. */
 void agent_publish(struct km_agent *a);
+
+/* Asks the kernel to let the calling thread in at once when it wakes; best effort. */
+void agent_prompt(void);
 
 /* The thread's body. */
 void *agent_sampler(void *agent);

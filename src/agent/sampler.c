@@ -191,6 +191,7 @@ static void update_metrics(struct km_agent *a, int64_t began_ns)
 
 		up += src->source != NULL && !src->ended_said;
 		ended += src->source != NULL && src->ended_said;
+		km_gauge_set(src->up, src->delivered);
 	}
 	km_gauge_set(a->sources_up, up);
 	km_gauge_set(a->sources_ended, ended);
@@ -281,6 +282,7 @@ void *agent_sampler(void *agent)
 	int64_t next_ns = km_clock_mono_ns(km_clock_system());
 
 	(void)pthread_setname_np(pthread_self(), "km-sampler");
+	agent_prompt();
 	do {
 		int64_t now_ns;
 

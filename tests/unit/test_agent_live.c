@@ -9,6 +9,7 @@
 #include "km/sources/preflight.h"
 
 #include "support/agent_world.h"
+#include "support/fake_source_table.h"
 
 struct fake {
 	struct km_source base;
@@ -120,58 +121,7 @@ static const struct km_source_ops fake_core = { "core",    "",        true,     
 	                                        fake_open, fake_read, fake_close, fake_stats };
 static const struct km_source_ops fake_more = { "more",    "",        true,       probe_more,
 	                                        fake_open, fake_read, fake_close, fake_stats };
-static const struct km_source_ops *const fakes[] = { &fake_core, &fake_more, NULL };
-
-/* What src/sources/source.c has, over the fakes. */
-const struct km_source_ops *const *km_source_table(void)
-{
-	return fakes;
-}
-
-const struct km_source_ops *km_source_find(const char *kind)
-{
-	return strcmp(kind, "core") == 0 ? &fake_core : &fake_more;
-}
-
-const char *km_source_fault_name(enum km_source_fault f)
-{
-	return f == KM_FAULT_TIMEOUT ? "timeout" : f == KM_FAULT_GARBLED ? "garbled" : "other";
-}
-
-int km_source_probe(const struct km_source_args *args, struct km_source_offer *out,
-                    struct km_err *err)
-{
-	return km_source_find(args->settings->kind)->probe(args, out, err);
-}
-
-int km_source_open(const struct km_source_args *args, struct km_source **out, struct km_err *err)
-{
-	const struct km_source_ops *ops = km_source_find(args->settings->kind);
-	int ret = ops->open(args, out, err);
-
-	if (ret == 0) {
-		(*out)->ops = ops;
-	}
-	return ret;
-}
-
-int km_source_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, void *ctx,
-                   struct km_err *err)
-{
-	return s->ops->read(s, now_ns, emit, ctx, err);
-}
-
-void km_source_get_stats(const struct km_source *s, struct km_source_stats *out)
-{
-	s->ops->stats(s, out);
-}
-
-void km_source_close(struct km_source *s)
-{
-	if (s != NULL) {
-		s->ops->close(s);
-	}
-}
+const struct km_source_ops *const fake_source_table[] = { &fake_core, &fake_more, NULL };
 
 /* Fakes that work: one gives core counts, the other C0 and bandwidth. */
 static void live_world(struct world *w)
