@@ -11,19 +11,48 @@
 
 #include "api_internal.h"
 
-/* Positions in a snapshot of the nodes this agent speaks for. */
+/* Positions in a snapshot of the nodes this agent speaks for, and the states of its sources. */
 struct chosen {
 	uint32_t *node;
 	size_t count;
+	struct km_agent_source_status *source;
+	size_t source_count;
 };
+
+static const char *state_name(int state)
+{
+	switch (state) {
+	case KM_SOURCE_LIVE:
+		return "live";
+	case KM_SOURCE_ENDED:
+		return "ended";
+	case KM_SOURCE_STARTING:
+		return "starting";
+	default:
+		return "absent";
+	}
+}
+
+/* returns false when memory ran out. */
+static bool choose_sources(struct km_agent *agent, struct km_arena *arena, struct chosen *out)
+{
+	size_t count = km_agent_sources(agent, NULL, 0);
+
+	out->source = km_arena_calloc(arena, count + 1, sizeof(*out->source));
+	if (!out->source)
+		return false;
+	out->source_count = km_agent_sources(agent, out->source, count);
+	return true;
+}
 
 /* only: NULL = all. returns false when memory ran out. */
 static bool choose(struct km_api *api, const struct km_cluster_snapshot *s, const char *only,
                    struct km_arena *arena, struct chosen *out)
 {
 	struct km_agent *agent;
+	bool ok = true;
 
-	out->count = 0;
+	memset(out, 0, sizeof(*out));
 	out->node = km_arena_calloc(arena, (size_t)s->node_count + 1, sizeof(*out->node));
 	if (!out->node)
 		return false;
@@ -41,8 +70,10 @@ static bool choose(struct km_api *api, const struct km_cluster_snapshot *s, cons
 				out->node[out->count++] = (uint32_t)at;
 		}
 	}
+	if (agent)
+		ok = choose_sources(agent, arena, out);
 	km_api_agent_end(api);
-	return true;
+	return ok;
 }
 
 /* Wall time is in it: versions start at 1 again after a restart. */
@@ -61,6 +92,11 @@ static void put_etag(const struct km_cluster_snapshot *s, const struct chosen *c
 		};
 
 		hash = km_hash64(state, sizeof(state), hash);
+	}
+	for (size_t i = 0; i < c->source_count; i++) {
+		const struct km_agent_source_status *src = &c->source[i];
+
+		hash = km_hash64(src->detail, strlen(src->detail), hash ^ (uint64_t)src->state);
 	}
 	(void)snprintf(reply->etag, sizeof(reply->etag), "\"%016" PRIx64 "\"", hash);
 }
@@ -89,18 +125,28 @@ static void put_node(struct km_api *api, const struct km_cluster_node *node, str
 	km_answer_features_node(j, &measured, f->schema, km_host_features_row(f, node->row));
 }
 
-static void answer(struct km_api *api, const struct km_cluster_snapshot *s, const struct chosen *c,
-                   struct km_http_reply *reply)
+/* returns false when memory ran out. */
+static bool answer(struct km_api *api, const struct km_cluster_snapshot *s, const struct chosen *c,
+                   struct km_arena *arena, struct km_http_reply *reply)
 {
+	struct km_answer_source *shown =
+		km_arena_calloc(arena, c->source_count + 1, sizeof(*shown));
 	const struct km_host_features *any = NULL;
 	struct km_json j = km_json_to(&reply->body);
 
+	if (!shown)
+		return false;
+	for (size_t i = 0; i < c->source_count; i++)
+		shown[i] = (struct km_answer_source){ c->source[i].source,
+			                              state_name(c->source[i].state),
+			                              c->source[i].detail };
 	for (size_t i = 0; i < c->count && !any; i++)
 		any = s->node[c->node[i]].features;
-	km_answer_features_begin(&j, any ? any->schema : NULL);
+	km_answer_features_begin(&j, any ? any->schema : NULL, shown, c->source_count);
 	for (size_t i = 0; i < c->count; i++)
 		put_node(api, &s->node[c->node[i]], &j);
 	km_answer_end(&j);
+	return true;
 }
 
 void km_api_features(struct km_api *api, const struct km_http_request *req,
@@ -124,8 +170,8 @@ void km_api_features(struct km_api *api, const struct km_http_request *req,
 		put_etag(s, &chosen, reply);
 		if (known && strstr(known, reply->etag))
 			reply->status = 304;
-		else
-			answer(api, s, &chosen, reply);
+		else if (!answer(api, s, &chosen, req->arena, reply))
+			km_api_error(reply, 503, "outOfMemory", "out of memory listing sources");
 	}
 	km_cluster_put(s);
 }

@@ -212,11 +212,22 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	km_buf_fini(&text);
 }
 
-void km_answer_features_begin(struct km_json *j, const struct km_schema *schema)
+void km_answer_features_begin(struct km_json *j, const struct km_schema *schema,
+                              const struct km_answer_source *source, size_t count)
 {
 	km_json_begin(j, '{');
 	km_json_put_number(j, "windowSeconds", schema ? schema->window_s : NAN);
 	km_json_put_number(j, "binSeconds", schema ? schema->bin_s : NAN);
+	km_json_key(j, "sources");
+	km_json_begin(j, '[');
+	for (size_t i = 0; i < count; i++) {
+		km_json_begin(j, '{');
+		km_json_put_string(j, "source", source[i].name);
+		km_json_put_string(j, "state", source[i].state);
+		km_json_put_string(j, "detail", source[i].detail);
+		km_json_end(j, '}');
+	}
+	km_json_end(j, ']');
 	km_json_key(j, "nodes");
 	km_json_begin(j, '[');
 }

@@ -152,15 +152,18 @@ static void contention_is_a_cause_and_a_sentence(void **state)
 {
 	const struct km_triage triage = { KM_TRIAGE_SELF, 0.4, 0.25, NAN, true };
 	const struct km_answer_measured m = { .name = { "a", 1 }, .triage = &triage };
+	const struct km_answer_source source = { "perf", "absent", "no \"PMU\"" };
 	struct km_buf out;
 	struct km_json j;
 
 	(void)state;
 	km_buf_init(&out);
 	j = km_json_to(&out);
-	km_answer_features_begin(&j, NULL);
+	km_answer_features_begin(&j, NULL, &source, 1);
 	km_answer_features_node(&j, &m, NULL, NULL);
 	km_answer_end(&j);
+	assert_non_null(strstr(km_buf_cstr(&out), "\"sources\":[{\"source\":\"perf\",\"state\":"
+	                                          "\"absent\",\"detail\":\"no \\\"PMU\\\"\"}]"));
 	assert_non_null(strstr(km_buf_cstr(&out),
 	                       "\"contention\":{\"cause\":\"self\",\"message\":\"its own CPU "
 	                       "quota holds it back: CPU pressure of the host 0.40 high, "

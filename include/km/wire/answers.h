@@ -107,7 +107,17 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
                             const struct km_answer_verdict *verdict,
                             const struct km_answer_explanation *why);
 
-/* {"windowSeconds":...,"binSeconds":...,"nodes":[...]} of this host's agent. schema NULL = none. */
+/* A source of counters: {"source":"os","state":"live","detail":"..."}. */
+struct km_answer_source {
+	const char *name;
+	const char *state;  /* "live", "starting", "ended" or "absent" */
+	const char *detail; /* why it is absent, or what else to know; "" = nothing */
+};
+
+/*
+ * {"windowSeconds":...,"binSeconds":...,"sources":[...],"nodes":[...]} of this agent.
+ * schema NULL = none; source [count].
+ */
 struct km_answer_measured {
 	struct km_name name;
 	uint32_t host;
@@ -118,7 +128,8 @@ struct km_answer_measured {
 	uint32_t outside_cpus;
 	const struct km_triage *triage; /* NULL = nothing known */
 };
-void km_answer_features_begin(struct km_json *j, const struct km_schema *schema);
+void km_answer_features_begin(struct km_json *j, const struct km_schema *schema,
+                              const struct km_answer_source *source, size_t count);
 void km_answer_features_node(struct km_json *j, const struct km_answer_measured *m,
                              const struct km_schema *schema, const double *row);
 
