@@ -50,7 +50,7 @@ struct agent_source {
 	struct km_counter *samples_total, *bad_rows_total, *late_total;
 	struct km_counter *fault_total[KM_FAULT_N];
 	struct km_histogram *read_seconds;
-	struct km_gauge *up; /* of a live source in the set */
+	struct km_gauge *up;                  /* of a live source in the set */
 	struct km_agent_source_status status; /* under the agent's lock */
 };
 

@@ -429,8 +429,9 @@ static void features_are_not_sent_twice(void **state)
 	struct world *w = *state;
 	char tag[64];
 
-	assert_string_equal(call(w, KM_HTTP_GET, "/v1/features", NULL),
-	                    "{\"windowSeconds\":null,\"binSeconds\":null,\"sources\":[],\"nodes\":[]}\n");
+	assert_string_equal(
+		call(w, KM_HTTP_GET, "/v1/features", NULL),
+		"{\"windowSeconds\":null,\"binSeconds\":null,\"sources\":[],\"nodes\":[]}\n");
 	(void)snprintf(tag, sizeof(tag), "W/%s, \"other\"", w->reply.etag);
 	known_tag = tag;
 	assert_string_equal(call(w, KM_HTTP_GET, "/v1/features", NULL), "");
