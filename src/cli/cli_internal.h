@@ -38,6 +38,9 @@ int km_cli_doctor(int argc, char **argv);
 int km_cli_train(int argc, char **argv);
 int km_cli_eval(int argc, char **argv);
 
+/* A model file: model.c */
+int km_cli_model(int argc, char **argv);
+
 /* A running daemon: ask.c */
 int km_cli_ask(int argc, char **argv);
 int km_cli_top(int argc, char **argv);

@@ -22,9 +22,10 @@ static const struct km_cli_command commands[] = {
 	{ "config", "print every option with its default and meaning", km_cli_config },
 	{ "doctor", "probe what this machine can measure, and why not more", km_cli_doctor },
 	{ "eval", "judge a model on recorded runs", km_cli_eval },
-	{ "train", "train a model on recorded runs", km_cli_train },
 	{ "help", "list the commands, or explain one", help_command },
+	{ "model", "show, check or compare model files", km_cli_model },
 	{ "top", "show the nodes of a running daemon", km_cli_top },
+	{ "train", "train a model on recorded runs", km_cli_train },
 	{ "version", "print the version", version_command },
 };
 

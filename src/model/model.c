@@ -183,3 +183,9 @@ void km_model_info(const struct km_model *m, struct km_model_info *out)
 {
 	*out = m->info;
 }
+
+const float *km_model_golden(const struct km_model *m, size_t *count)
+{
+	*count = m->golden.count;
+	return m->golden.rows;
+}

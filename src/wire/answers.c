@@ -255,6 +255,22 @@ void km_answer_end(struct km_json *j)
 	km_buf_char(j->out, '\n');
 }
 
+static void put_intervals(struct km_json *j, const struct km_answer_model_card *card)
+{
+	km_json_key(j, "intervals");
+	km_json_begin(j, '[');
+	for (size_t i = 0; i < card->interval_count; i++) {
+		const struct km_answer_interval *at = &card->interval[i];
+
+		km_json_begin(j, '{');
+		km_json_put_rounded(j, "slowdown", at->slowdown, PREDICTION_DIGITS);
+		km_json_put_rounded(j, "low", at->low, PREDICTION_DIGITS);
+		km_json_put_rounded(j, "high", at->high, PREDICTION_DIGITS);
+		km_json_end(j, '}');
+	}
+	km_json_end(j, ']');
+}
+
 static void put_schema(struct km_json *j, const struct km_answer_model_card *card)
 {
 	const struct km_schema *schema = card->schema;
@@ -274,6 +290,8 @@ static void put_schema(struct km_json *j, const struct km_answer_model_card *car
 		km_json_put_string(j, "name", schema->feature[i].name);
 		km_json_put_number(j, "low", card->range_low ? card->range_low[i] : NAN);
 		km_json_put_number(j, "high", card->range_high ? card->range_high[i] : NAN);
+		if (card->gain)
+			km_json_put_rounded(j, "gain", card->gain[i], PREDICTION_DIGITS);
 		km_json_end(j, '}');
 	}
 	km_json_end(j, ']');
@@ -300,6 +318,7 @@ void km_answer_model(struct km_buf *out, const struct km_answer_model_card *card
 		km_json_put_number(&j, "residualSd", card->residual_sd);
 		km_json_put_number(&j, "intervalLow", card->interval_low);
 		km_json_put_number(&j, "intervalHigh", card->interval_high);
+		put_intervals(&j, card);
 		km_json_key(&j, "metrics");
 		/* The model's file is checked, but this text in it is anybody's. */
 		km_json_raw_checked(&j, metrics, strlen(metrics));

@@ -93,6 +93,9 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 int km_model_contributions(struct km_model *m, const float *row, float *out,
                            struct km_err *err) KM_MUST_CHECK;
 
+/* The rows whose predictions the file holds: [*count][schema->count], NaN = missing. Borrowed. */
+const float *km_model_golden(const struct km_model *m, size_t *count);
+
 /*
  * Each feature's share of what the trees' splits gained in training: out [schema->count], in all 1
  * (all 0 for trees without a split). For tools: not while another thread uses the model.

@@ -25,6 +25,11 @@ struct km_answer_model {
 	uint64_t hash;
 };
 
+/* Of a prediction of `slowdown`: the 90 % interval around it. */
+struct km_answer_interval {
+	double slowdown, low, high;
+};
+
 /* Everything /v1/model says; strings may be NULL or "". */
 struct km_answer_model_card {
 	const char *name;
@@ -39,6 +44,10 @@ struct km_answer_model_card {
 	double residual_sd;
 	double interval_low;
 	double interval_high;
+	/* how far the interval goes from predictions of these sizes; [interval_count] */
+	const struct km_answer_interval *interval;
+	size_t interval_count;
+	const double *gain;       /* [schema->count], shares; NULL = not asked for */
 	const double *range_low;  /* [schema->count] */
 	const double *range_high; /* [schema->count] */
 	const struct km_schema *schema;
