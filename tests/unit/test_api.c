@@ -19,7 +19,6 @@
 
 #include "km/api/routes.h"
 
-/* ---- stand-ins ---- */
 static int decide_rc;         /* what km_decide_* return */
 static bool enforce;          /* slow* is filtered out */
 static double seen_rps;       /* of the last workload judged */
