@@ -47,6 +47,12 @@ count() {
 	}' "$1"
 }
 
+# What was skipped, with the reasons the tests gave.
+skips() {
+	sed -n 's/^skipped: /        | /p
+		s/^\(not \)\{0,1\}ok [0-9]* # SKIP \(.*\)/        | skipped: \2/p' "$1"
+}
+
 passed=0
 failed=0
 skipped=0
@@ -64,6 +70,7 @@ for binary in "$@"; do
 	[ "$3" -eq 0 ] || note=", $3 skipped"
 	if [ "$2" -eq 0 ]; then
 		printf '  ok    %-28s %s passed%s\n' "$name" "$1" "$note"
+		skips "$log"
 		continue
 	fi
 	[ "$status" -ne 124 ] && [ "$status" -ne 137 ] || note="$note, timed out after $limit_s s"
