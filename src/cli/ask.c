@@ -29,7 +29,7 @@ static const char ask_usage[] =
 	"                     and explain\n\n"
 	"SLOWDOWN is the predicted p99 latency there / alone, with its 90 % interval; SCORE is\n"
 	"what /prioritize says, FILTER what /filter says.  MAIN REASON is the measured feature\n"
-	"that moves the prediction most: its value, and the factor it moves it by.\n";
+	"that moves the prediction most: its value, and the slowdown it adds.\n";
 
 static const char top_usage[] =
 	"top [-s URL] [--json]\n\n"

@@ -30,7 +30,7 @@ struct km_client_node {
 	const char
 		*filter; /* KM_CLIENT_PASS, the reason it was filtered out, or NULL = not asked */
 	const char *reason; /* verdict's text */
-	const char *main;   /* the largest contribution: "node.ipc.mean 0.42: x1.36" */
+	const char *main;   /* the largest contribution: "memory writes 4.1 GB/s: +0.31 slowdown" */
 	double feature[KM_CLIENT_FEATURES_MAX]; /* as listed in the table */
 };
 
