@@ -9,34 +9,34 @@
 
 static const struct {
 	const char *words;
-	bool share;
+	enum km_reading reading;
 } metrics[KM_METRIC_N] = {
-	[KM_METRIC_IPC] = { "IPC", false },
-	[KM_METRIC_L2_MPKI] = { "L2 misses per 1,000 instructions", false },
-	[KM_METRIC_L3_MPKI] = { "L3 misses per 1,000 instructions", false },
-	[KM_METRIC_L3_PER_L2] = { "L3 misses per L2 miss", false },
-	[KM_METRIC_L2_MISS_PER_S] = { "L2 misses", false },
-	[KM_METRIC_L3_MISS_PER_S] = { "L3 misses", false },
-	[KM_METRIC_INSTRUCTIONS_PER_S] = { "instructions", false },
-	[KM_METRIC_C0_RATIO] = { "time executing (C0)", true },
-	[KM_METRIC_C1_RATIO] = { "time halted (C1)", true },
-	[KM_METRIC_C6_RATIO] = { "time asleep (C6)", true },
-	[KM_METRIC_MEM_READ_BYTES_PER_S] = { "memory reads", false },
-	[KM_METRIC_MEM_WRITE_BYTES_PER_S] = { "memory writes", false },
-	[KM_METRIC_L3_OCCUPANCY_BYTES] = { "L3 cache in use", false },
-	[KM_METRIC_MBM_TOTAL_BYTES_PER_S] = { "memory traffic of L3", false },
-	[KM_METRIC_MBM_LOCAL_BYTES_PER_S] = { "local memory traffic of L3", false },
-	[KM_METRIC_L2_MISS_PER_ACTIVE_S] = { "L2 misses while executing", false },
-	[KM_METRIC_L3_MISS_PER_ACTIVE_S] = { "L3 misses while executing", false },
-	[KM_METRIC_WORK_RATIO] = { "work done (IPC x C0)", false },
-	[KM_METRIC_CPU_PSI_RATIO] = { "time waiting for a CPU", true },
-	[KM_METRIC_MEMORY_PSI_RATIO] = { "time waiting for memory", true },
-	[KM_METRIC_IO_PSI_RATIO] = { "time waiting for I/O", true },
-	[KM_METRIC_BUSY_RATIO] = { "time busy", true },
-	[KM_METRIC_STEAL_RATIO] = { "time taken by the hypervisor", true },
-	[KM_METRIC_THROTTLED_RATIO] = { "time held back by the CPU quota", true },
-	[KM_METRIC_RUNNABLE_PER_CPU] = { "runnable tasks", false },
-	[KM_METRIC_CONTEXT_SWITCHES_PER_S] = { "context switches", false },
+	[KM_METRIC_IPC] = { "IPC", KM_READ_BARE },
+	[KM_METRIC_L2_MPKI] = { "L2 misses per 1,000 instructions", KM_READ_UNIT },
+	[KM_METRIC_L3_MPKI] = { "L3 misses per 1,000 instructions", KM_READ_UNIT },
+	[KM_METRIC_L3_PER_L2] = { "L3 misses per L2 miss", KM_READ_UNIT },
+	[KM_METRIC_L2_MISS_PER_S] = { "L2 misses", KM_READ_UNIT },
+	[KM_METRIC_L3_MISS_PER_S] = { "L3 misses", KM_READ_UNIT },
+	[KM_METRIC_INSTRUCTIONS_PER_S] = { "instructions", KM_READ_UNIT },
+	[KM_METRIC_C0_RATIO] = { "time executing (C0)", KM_READ_PERCENT },
+	[KM_METRIC_C1_RATIO] = { "time halted (C1)", KM_READ_PERCENT },
+	[KM_METRIC_C6_RATIO] = { "time asleep (C6)", KM_READ_PERCENT },
+	[KM_METRIC_MEM_READ_BYTES_PER_S] = { "memory reads", KM_READ_UNIT },
+	[KM_METRIC_MEM_WRITE_BYTES_PER_S] = { "memory writes", KM_READ_UNIT },
+	[KM_METRIC_L3_OCCUPANCY_BYTES] = { "L3 cache in use", KM_READ_UNIT },
+	[KM_METRIC_MBM_TOTAL_BYTES_PER_S] = { "memory traffic of L3", KM_READ_UNIT },
+	[KM_METRIC_MBM_LOCAL_BYTES_PER_S] = { "local memory traffic of L3", KM_READ_UNIT },
+	[KM_METRIC_L2_MISS_PER_ACTIVE_S] = { "L2 misses while executing", KM_READ_UNIT },
+	[KM_METRIC_L3_MISS_PER_ACTIVE_S] = { "L3 misses while executing", KM_READ_UNIT },
+	[KM_METRIC_WORK_RATIO] = { "work done (IPC x C0)", KM_READ_BARE },
+	[KM_METRIC_CPU_PSI_RATIO] = { "time waiting for a CPU", KM_READ_PERCENT },
+	[KM_METRIC_MEMORY_PSI_RATIO] = { "time waiting for memory", KM_READ_PERCENT },
+	[KM_METRIC_IO_PSI_RATIO] = { "time waiting for I/O", KM_READ_PERCENT },
+	[KM_METRIC_BUSY_RATIO] = { "time busy", KM_READ_PERCENT },
+	[KM_METRIC_STEAL_RATIO] = { "time taken by the hypervisor", KM_READ_PERCENT },
+	[KM_METRIC_THROTTLED_RATIO] = { "time held back by the CPU quota", KM_READ_PERCENT },
+	[KM_METRIC_RUNNABLE_PER_CPU] = { "runnable tasks", KM_READ_UNIT },
+	[KM_METRIC_CONTEXT_SWITCHES_PER_S] = { "context switches", KM_READ_UNIT },
 };
 
 /* Behind the metric. */
@@ -75,9 +75,9 @@ const char *km_metric_words(enum km_metric m)
 	return metrics[m].words;
 }
 
-bool km_metric_is_share(enum km_metric m)
+enum km_reading km_metric_reading(enum km_metric m)
 {
-	return metrics[m].share;
+	return metrics[m].reading;
 }
 
 void km_feature_words(const char *name, struct km_buf *out)

@@ -57,9 +57,12 @@ void km_answer_human(struct km_buf *out, const char *feature, double value)
 		put_scaled(out, value, "pods");
 		return;
 	default:
-		if (km_metric_is_share(f.metric))
+		if (km_metric_reading(f.metric) == KM_READ_PERCENT)
 			km_buf_printf(out, "%.3g %%", 100 * value);
 		else
-			put_scaled(out, value, km_metric_info(f.metric)->unit);
+			put_scaled(out, value,
+			           km_metric_reading(f.metric) == KM_READ_BARE
+			                   ? ""
+			                   : km_metric_info(f.metric)->unit);
 	}
 }

@@ -55,7 +55,7 @@ static void every_feature_has_words_of_its_own(void **state)
 	for (int m = 0; m < KM_METRIC_N; m++) {
 		assert_non_null(km_metric_words((enum km_metric)m));
 		/* shares are without unit; not all without unit are shares */
-		if (km_metric_is_share((enum km_metric)m))
+		if (km_metric_reading((enum km_metric)m) == KM_READ_PERCENT)
 			assert_string_equal(km_metric_info((enum km_metric)m)->unit, "");
 		for (int s = 0; s < KM_SCOPE_POD * KM_STAT_N; s++) {
 			struct km_feature f;

@@ -187,7 +187,7 @@ static void features_are_said_in_units_people_read(void **state)
 		{ "inflight.batch", 2, "2 pods" },
 		{ "node.ipc.mean", NAN, "unknown" },
 		{ "no such feature", 3, "3" },
-		{ "node.ipc.mean", 0, "0 instructions/cycle" },
+		{ "node.ipc.mean", 0, "0" },
 	};
 	struct km_buf out;
 
@@ -253,8 +253,7 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	assert_true(t.cut && t.rps == 1000 && t.score_scale == 10);
 	assert_string_equal(t.node[0].filter, "pass");
 	assert_string_equal(t.node[1].filter, "too slow");
-	assert_string_equal(t.node[0].main,
-	                    "IPC on the node 0.5 instructions/cycle: +0.40 slowdown");
+	assert_string_equal(t.node[0].main, "IPC on the node 0.5: +0.40 slowdown");
 	assert_true(t.node[0].score == 9 && t.node[0].slowdown == 1.5 && t.node[0].high == 2);
 	assert_true(isnan(t.node[1].slowdown));
 
