@@ -44,7 +44,7 @@ const struct km_source_ops *km_source_find(const char *kind)
 
 static int not_in_this_build(const char *kind, struct km_err *err)
 {
-	return km_err_set(err, ENOTSUP, "source \"%s\" is not in this build", kind);
+	return km_err_set(err, ENOTSUP, "source %s is not in this build", kind);
 }
 
 int km_source_probe(const struct km_source_args *args, struct km_source_offer *out,
