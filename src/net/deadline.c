@@ -19,6 +19,9 @@
 
 #define FIRST_SLOTS 64
 
+/* TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go together with <linux/tcp.h>. */
+#define STATE_CLOSE_WAIT 8
+
 int net_connections_init(struct net_connections *c, uint32_t limit, uint32_t workers,
                          struct km_gauge *gauge)
 {
@@ -136,15 +139,15 @@ void net_connections_closed(struct net_connections *c, struct net_connection *co
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-/* Bytes received on the connection so far; 0 when the kernel does not say. */
-static uint64_t received_bytes(int fd)
+/* What the kernel knows of a connection; zeros when it does not say. */
+static struct tcp_info look_at(int fd)
 {
 	struct tcp_info info = { .tcpi_bytes_received = 0 };
 	socklen_t len = sizeof(info);
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-		return 0;
-	return info.tcpi_bytes_received;
+		info = (struct tcp_info){ .tcpi_bytes_received = 0 };
+	return info;
 }
 
 bool net_counts_received(int fd)
@@ -159,7 +162,7 @@ bool net_counts_received(int fd)
 
 void net_connection_answered(struct net_connection *conn)
 {
-	atomic_store_explicit(&conn->answered_bytes, received_bytes(conn->fd),
+	atomic_store_explicit(&conn->answered_bytes, look_at(conn->fd).tcpi_bytes_received,
 	                      memory_order_relaxed);
 	/* Behind the bytes: whoever sees this number sees the bytes that belong to it. */
 	(void)atomic_fetch_add_explicit(&conn->answered, 1, memory_order_release);
@@ -169,6 +172,7 @@ void net_connection_answered(struct net_connection *conn)
 static bool is_overdue(struct net_connection *conn, int64_t now_ns, int64_t limit_ns)
 {
 	uint64_t answered = atomic_load_explicit(&conn->answered, memory_order_acquire);
+	struct tcp_info info;
 
 	/* A whole request may come and go between this load and the kernel's count below; the next
 	 * look then finds another number here and forgets what this one noticed. */
@@ -176,8 +180,16 @@ static bool is_overdue(struct net_connection *conn, int64_t now_ns, int64_t limi
 		conn->since = answered;
 		conn->started = false;
 	}
+	info = look_at(conn->fd);
+	/*
+	 * The peer will send no more, but libmicrohttpd may not have noticed: when the end came
+	 * together with a request it reads the one and not the other, and epoll does not say it
+	 * twice, but for this.
+	 */
+	if (info.tcpi_state == STATE_CLOSE_WAIT)
+		(void)shutdown(conn->fd, SHUT_RD);
 	if (!conn->started) {
-		if (received_bytes(conn->fd) >
+		if (info.tcpi_bytes_received >
 		    atomic_load_explicit(&conn->answered_bytes, memory_order_relaxed)) {
 			conn->started = true;
 			conn->since_ns = now_ns;

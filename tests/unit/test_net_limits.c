@@ -307,6 +307,51 @@ static void idle_connections_end_at_the_idle_time(void **state)
 	http_server_stop(&s);
 }
 
+/* The end comes together with the bytes before it, long before deadline and idle time. */
+static void clients_that_send_no_more_are_let_go(void **state)
+{
+	static const struct {
+		const char *sent, *why;
+		bool answered;
+	} rows[] = {
+		{ "", "nothing", false },
+		{ "\x16\x03\x01", "no line", false },
+		{ "GET /a HTTP/1.1\r\nHost", "half of the headers", false },
+		{ "POST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx", "half a body",
+		  false },
+		{ quick, "a request", true },
+		{ held, "a request that takes its time", true },
+	};
+	struct km_server_options o = http_server_options();
+	struct http_server s;
+	struct wire_answer a;
+
+	(void)state;
+	wire_answer_init(&a);
+	o.request_deadline_ns = 3600 * KM_NS_PER_S;
+	o.idle_ns = 3600 * KM_NS_PER_S;
+	http_server_start(&s, &o);
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		int fd = daemon_connect(&s.at);
+
+		assert_true(wire_send(fd, rows[i].sent, strlen(rows[i].sent)));
+		assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		if (rows[i].sent == held) {
+			assert_true(http_server_wait_held(1));
+			/* Several looks, and it is still there. */
+			assert_int_equal(http_closed_after_ms(fd, 600), -1);
+			http_server_release();
+		}
+		if (rows[i].answered && !wire_receive(fd, false, &a))
+			fail_msg("%s: no answer", rows[i].why);
+		if (http_closed_after_ms(fd, LONG_MS) == -1)
+			fail_msg("%s: still open", rows[i].why);
+		(void)close(fd);
+	}
+	wire_answer_fini(&a);
+	http_server_stop(&s);
+}
+
 static void busy_connections_are_not_taken_for_slow_ones(void **state)
 {
 	struct km_server_options o = http_server_options();
@@ -416,6 +461,7 @@ int main(void)
 		cmocka_unit_test(answers_nobody_reads_end_at_the_deadline),
 		cmocka_unit_test(idle_connections_outlive_the_deadline),
 		cmocka_unit_test(idle_connections_end_at_the_idle_time),
+		cmocka_unit_test(clients_that_send_no_more_are_let_go),
 		cmocka_unit_test(busy_connections_are_not_taken_for_slow_ones),
 		cmocka_unit_test(quiesced_servers_finish_what_they_have),
 		cmocka_unit_test(what_does_not_drain_is_cut_and_counted),
