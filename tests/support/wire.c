@@ -67,7 +67,7 @@ void wire_trace(const struct daemon *d, const char *name, const char *interferen
 	assert_int_equal(status, 0);
 }
 
-void wire_start(struct daemon *d, const char *yaml)
+void wire_configure(const struct daemon *d, const char *yaml)
 {
 	static const char mark[] = "@DIR@";
 	struct km_buf text;
@@ -82,6 +82,11 @@ void wire_start(struct daemon *d, const char *yaml)
 	km_buf_str(&text, yaml);
 	daemon_write(d, "kubemarla.yaml", km_buf_cstr(&text));
 	km_buf_fini(&text);
+}
+
+void wire_start(struct daemon *d, const char *yaml)
+{
+	wire_configure(d, yaml);
 	if (!daemon_start(d))
 		fail_msg("not ready:\n%s", d->text);
 }

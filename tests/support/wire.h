@@ -18,7 +18,9 @@
 /* Writes dir/NAME.csv with tests/gen_trace: 300 s of 8 CPUs beside that interference. */
 void wire_trace(const struct daemon *d, const char *name, const char *interference, int seed);
 
-/* Writes the configuration ("@DIR@" stands for the directory), starts, waits until ready. */
+/* Writes the configuration, in which "@DIR@" stands for the directory. */
+void wire_configure(const struct daemon *d, const char *yaml);
+/* The same, then starts and waits until ready. */
 void wire_start(struct daemon *d, const char *yaml);
 
 /* The value of a series, as /metrics shows it before the blank; NaN when there is none. */
