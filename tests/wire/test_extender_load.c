@@ -322,10 +322,12 @@ static void hostile_bodies_cost_little(void **state)
 		size_t times;
 		const char *passing; /* NULL: refused with 400 */
 	} rows[] = {
-		{ "a name 500,000 times", "{\"NodeNames\":[\"a\"", ",\"a\"", "]}", 500000,
+		{ "a name 250,000 times", "{\"NodeNames\":[\"a\"", ",\"a\"", "]}", 250000,
 		  "\"a\"" },
-		{ "the same with escapes", "{\"NodeNames\":[\"a\"", ",\"\\u0061\"", "]}", 500000,
+		{ "the same with escapes", "{\"NodeNames\":[\"a\"", ",\"\\u0061\"", "]}", 250000,
 		  "\"a\"" },
+		{ "more names than any cluster has", "{\"NodeNames\":[\"a\"", ",\"a\"", "]}",
+		  500000, NULL },
 		{ "NodeNames 100,000 times", "{", "\"NodeNames\":[\"b\"],",
 		  "\"NodeNames\":[\"a\"]}", 100000, "\"a\"" },
 		{ "unknown keys", "{", "\"x\":0,", "\"NodeNames\":[\"a\"]}", 500000, "\"a\"" },
