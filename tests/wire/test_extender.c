@@ -193,7 +193,7 @@ static void doubled_names_are_one_host(void **state)
 		{ "the same three times", "{\"NodeNames\":[\"some\",\"quiet\",\"some\",\"some\"]}",
 		  .filter = PASS("\"some\",\"quiet\""),
 		  .prioritize = "[" HOST("\"some\"", "6") "," HOST("\"quiet\"", "10") "]\n" },
-		{ "once with an escape", "{\"NodeNames\":[\"some\",\"som\\u0065\"]}",
+		{ "once with an escape", "{\"NodeNames\":[\"some\",\"s\\u006fme\"]}",
 		  .filter = PASS("\"some\""), .prioritize = "[" HOST("\"some\"", "6") "]\n" },
 		{ "whole Nodes",
 		  "{\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"some\"}},"
