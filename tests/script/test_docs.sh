@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What the documents name is there: links, files, functions, rooms and their floors, make targets.
+# What the documents name is there: links, files, functions, rooms and their floors, make targets;
+# and what there is, commands and routes, is in the man pages.
 # TAP on standard output; runs from the repository root.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -113,11 +114,34 @@ make_targets_exist() {
 	verdict make_targets_exist
 }
 
-echo 1..6
+# What `kubemarla help` lists, as items of kubemarla(1).
+commands_are_in_the_man_page() {
+	"${KM_BUILD:-build}/kubemarla" help | awk '/^  [a-z]/ { print $1 }' >"$bad.commands"
+	[ -s "$bad.commands" ] || echo 'kubemarla help lists nothing' >>"$bad"
+	while read -r command; do
+		grep -qE "^\.It Ic $command( |\$)" docs/man/kubemarla.1 ||
+			echo "docs/man/kubemarla.1: no $command" >>"$bad"
+	done <"$bad.commands"
+	rm -f "$bad.commands"
+	verdict commands_are_in_the_man_page
+}
+
+# The rows of the table, as items of kubemarlad(8).
+routes_are_in_the_man_page() {
+	grep -oE '^	\{ "/[a-z0-9/]*"' src/api/routes.c | cut -d'"' -f2 | while read -r route; do
+		grep -qE "^\.It Ic .*(GET|POST|,) $route( |\$)" docs/man/kubemarlad.8 ||
+			echo "docs/man/kubemarlad.8: no $route" >>"$bad"
+	done
+	verdict routes_are_in_the_man_page
+}
+
+echo 1..8
 links_lead_somewhere
 files_are_there
 functions_are_there
 rooms_are_those_of_the_source
 architecture_is_short
 make_targets_exist
+commands_are_in_the_man_page
+routes_are_in_the_man_page
 exit "$failed"
