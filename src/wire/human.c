@@ -30,6 +30,21 @@ static void put_scaled(struct km_buf *out, double value, const char *unit)
 		km_buf_printf(out, "%.3g%s%s%s", value, steps[i].prefix, unit[0] ? " " : "", unit);
 }
 
+static void put_metric(struct km_buf *out, enum km_metric metric, double value)
+{
+	switch (km_metric_reading(metric)) {
+	case KM_READ_PERCENT:
+		km_buf_printf(out, "%.3g %%", 100 * value);
+		break;
+	case KM_READ_BARE:
+		put_scaled(out, value, "");
+		break;
+	case KM_READ_UNIT:
+		put_scaled(out, value, km_metric_info(metric)->unit);
+		break;
+	}
+}
+
 void km_answer_human(struct km_buf *out, const char *feature, double value)
 {
 	struct km_feature f;
@@ -57,12 +72,6 @@ void km_answer_human(struct km_buf *out, const char *feature, double value)
 		put_scaled(out, value, "pods");
 		return;
 	default:
-		if (km_metric_reading(f.metric) == KM_READ_PERCENT)
-			km_buf_printf(out, "%.3g %%", 100 * value);
-		else
-			put_scaled(out, value,
-			           km_metric_reading(f.metric) == KM_READ_BARE
-			                   ? ""
-			                   : km_metric_info(f.metric)->unit);
+		put_metric(out, f.metric, value);
 	}
 }
