@@ -2,7 +2,7 @@
 /*
  * perf: counters by perf_event_open, with CAP_PERFMON alone. What the kernel has no event for, or
  * gave no counter to, is NaN; CPUs may come and go. Reading a CPU's counters interrupts that CPU:
- * two reads a tick for each, one more for each core with C-states.
+ * a read a tick for each CPU, and one for each core with C-states.
  */
 #include "perf.h"
 
@@ -27,9 +27,8 @@ static bool has(uint32_t roles, enum km_perf_role role)
 
 static bool knows_c0(const struct km_perf *p)
 {
-	return has(p->cpu_roles, KM_PERF_TSC) &&
-	       (has(p->cpu_roles, KM_PERF_MPERF) ||
-	        (has(p->cpu_roles, KM_PERF_REF_CYCLES) && km_perf_ref_is_tsc(&p->id)));
+	return p->tsc.roles != 0 &&
+	       (has(p->cpu_roles, KM_PERF_MPERF) || has(p->cpu_roles, KM_PERF_REF_CYCLES));
 }
 
 static void describe(const struct km_perf *p, char *out, size_t size)
@@ -73,7 +72,7 @@ void km_perf_offer(const struct km_perf *p, struct km_source_offer *out)
 	if (knows_c0(p)) {
 		out->cpu |= KM_PERF_BIT(KM_COUNT_C0_NS);
 	}
-	if (has(p->cpu_roles, KM_PERF_TSC) && has(p->core_roles, KM_PERF_C6)) {
+	if (p->tsc.roles != 0 && has(p->core_roles, KM_PERF_C6)) {
 		out->cpu |= KM_PERF_BIT(KM_COUNT_C6_NS);
 		out->cpu |= knows_c0(p) ? KM_PERF_BIT(KM_COUNT_C1_NS) : 0;
 	}

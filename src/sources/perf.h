@@ -26,8 +26,8 @@
 
 struct km_perf_cpu {
 	struct km_perf_set set;
-	int64_t retry_ns;     /* when not open: not before */
-	double c0_ratio, tsc; /* of the read in progress; NaN = not known */
+	int64_t retry_ns; /* when not open: not before */
+	double c0_ratio;  /* of the read in progress; NaN = not known */
 };
 
 struct km_perf_core {
@@ -42,6 +42,12 @@ struct km_perf {
 	char *sysfs, *procfs;
 	bool first_only; /* a probe: one CPU, one core, one memory controller will do */
 	struct km_perf_cpu_id id;
+
+	/* The TSC by the clock that events are timed with: what residencies are divided by. */
+	struct km_perf_event tsc_event;
+	bool has_tsc;
+	struct km_perf_set tsc;
+	double tsc_per_ns; /* 0 = not known yet */
 
 	struct km_perf_event cpu_event[KM_PERF_CPU_EVENTS];
 	size_t cpu_event_count; /* 0: CPUs have nothing to count */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs and cores under perf. A CPU's set has the core events and, apart from them so that a crowded
- * PMU costs no residency, the TSC and MPERF of the kernel's PMU "msr". C-states are counted once a
- * core, by the PMU "cstate_core", and hold for its hyper-threads. All of these tick with the TSC,
- * so that a residency is a ratio of two counts and needs no frequency.
+ * CPUs and cores under perf. A CPU's set has the core events and MPERF, of the kernel's PMU "msr",
+ * in one group where they fit: each group costs that CPU an interrupt a tick. C-states are counted
+ * once a core, by the PMU "cstate_core", and hold for its hyper-threads. Residencies tick with the
+ * TSC; how fast that is, is counted on one CPU, by the same clock as all events' times.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,11 +16,13 @@
 
 #define CPU_DIR "%s/devices/system/cpu"
 
+/* No TSC is slower or faster: a count that says so is broken. */
+#define TSC_PER_NS_MIN 0.1
+#define TSC_PER_NS_MAX 10.0
+
 #define MISS_OR_CYCLE                                                                              \
 	(KM_PERF_BIT(KM_PERF_CYCLES) | KM_PERF_BIT(KM_PERF_INSTRUCTIONS) |                         \
 	 KM_PERF_BIT(KM_PERF_L2_MISS) | KM_PERF_BIT(KM_PERF_L3_MISS))
-
-enum { PMU_CORE, PMU_MSR, PMU_CSTATE };
 
 static bool has(uint32_t roles, enum km_perf_role role)
 {
@@ -41,26 +43,37 @@ static void read_cpu_id(struct km_perf *p)
 	}
 }
 
+static void drop_event(struct km_perf *p, enum km_perf_role role)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->cpu_event_count; i++) {
+		if (p->cpu_event[i].role != role) {
+			p->cpu_event[kept++] = p->cpu_event[i];
+		}
+	}
+	p->cpu_event_count = kept;
+}
+
 static void plan_cpus(struct km_perf *p, bool core_events)
 {
-	static const struct {
-		const char *name;
-		enum km_perf_role role;
-	} msr[] = { { "tsc", KM_PERF_TSC }, { "mperf", KM_PERF_MPERF } };
+	struct km_perf_event mperf = { .role = KM_PERF_MPERF };
 	struct km_perf_pmu pmu;
 
+	p->tsc_event = (struct km_perf_event){ .role = KM_PERF_TSC };
 	p->cpu_event_count = core_events ? km_perf_core_events(&p->id, p->cpu_event, &p->l3) : 0;
-	if (km_perf_pmu_read(p->sysfs, "msr", &pmu, NULL) != 0) {
+	if (km_perf_pmu_read(p->sysfs, "msr", &pmu, NULL) != 0 ||
+	    km_perf_pmu_event(p->sysfs, &pmu, "tsc", false, &p->tsc_event, NULL) != 0) {
+		drop_event(p, KM_PERF_REF_CYCLES);
 		return;
 	}
-	for (size_t i = 0; i < KM_ARRAY_LEN(msr); i++) {
-		struct km_perf_event *e = &p->cpu_event[p->cpu_event_count];
-
-		memset(e, 0, sizeof(*e));
-		e->role = (uint8_t)msr[i].role;
-		e->pmu = PMU_MSR;
-		p->cpu_event_count +=
-			km_perf_pmu_event(p->sysfs, &pmu, msr[i].name, false, e, NULL) == 0;
+	p->has_tsc = true;
+	if (km_perf_pmu_event(p->sysfs, &pmu, "mperf", false, &mperf, NULL) == 0) {
+		p->cpu_event[p->cpu_event_count++] = mperf;
+		drop_event(p, KM_PERF_REF_CYCLES); /* the same thing, at the price of a counter */
+	}
+	if (!km_perf_ref_is_tsc(&p->id)) {
+		drop_event(p, KM_PERF_REF_CYCLES);
 	}
 }
 
@@ -82,7 +95,6 @@ static void plan_cores(struct km_perf *p)
 
 		memset(e, 0, sizeof(*e));
 		e->role = (uint8_t)states[i].role;
-		e->pmu = PMU_CSTATE;
 		p->core_event_count += km_perf_pmu_event(p->sysfs, &p->core_pmu, states[i].name,
 		                                         false, e, NULL) == 0;
 	}
@@ -199,21 +211,27 @@ static int open_cores(struct km_perf *p)
 /* Is there anything in what a CPU counts beside what other counts are divided by? */
 static bool worth_counting(const struct km_perf *p)
 {
-	return (p->cpu_roles & MISS_OR_CYCLE) != 0 || has(p->cpu_roles, KM_PERF_MPERF) ||
-	       (has(p->cpu_roles, KM_PERF_TSC) && p->core_count > 0);
+	return (p->cpu_roles & (MISS_OR_CYCLE | KM_PERF_BIT(KM_PERF_MPERF))) != 0;
 }
 
 void km_perf_cpus_plan(struct km_perf *p, bool core_events)
 {
-	uint32_t roles = 0;
-
 	read_cpu_id(p);
 	plan_cpus(p, core_events);
-	for (size_t i = 0; i < p->cpu_event_count; i++) {
-		roles |= KM_PERF_BIT(p->cpu_event[i].role);
-	}
-	if (has(roles, KM_PERF_TSC)) { /* what C-states are a share of */
+	if (p->has_tsc) { /* what C-states are a share of */
 		plan_cores(p);
+	}
+}
+
+/* On any CPU: the TSC of all of them is one. */
+static void open_tsc(struct km_perf *p)
+{
+	int why;
+
+	km_perf_set_close(&p->budget, &p->tsc);
+	if (p->has_tsc && km_perf_set_open(&p->budget, km_cpuset_next(&p->online, 0), &p->tsc_event,
+	                                   1, &p->tsc, &why) != 0) {
+		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
 	}
 }
 
@@ -242,7 +260,6 @@ static int open_first(struct km_perf *p, unsigned cpu)
 
 int km_perf_cpus_open(struct km_perf *p)
 {
-	unsigned first;
 	int ret;
 
 	p->cpu = calloc(KM_CPU_MAX, sizeof(*p->cpu));
@@ -250,23 +267,22 @@ int km_perf_cpus_open(struct km_perf *p)
 		return -ENOMEM;
 	}
 	ret = read_online(p, &p->online);
-	if (ret != 0 || p->cpu_event_count == 0) {
-		p->cpu_event_count = 0;
+	if (ret != 0) {
 		p->why = p->why == 0 ? ret : p->why;
+		p->cpu_event_count = 0;
 		return 0;
 	}
+	open_tsc(p);
 	ret = open_cores(p);
-	if (ret != 0) {
-		return ret;
+	if (ret == 0 && p->cpu_event_count > 0) {
+		ret = open_first(p, km_cpuset_next(&p->online, 0));
 	}
-	first = km_cpuset_next(&p->online, 0);
-	ret = open_first(p, first);
-	if (ret != 0 || p->cpu_event_count == 0) {
+	if (ret != 0) {
 		return ret;
 	}
 	km_cpuset_each (cpu, &p->online) {
 		p->cpu_count = cpu + 1;
-		if (cpu != first && !p->first_only) {
+		if (p->cpu_event_count > 0 && p->cpu[cpu].set.roles == 0 && !p->first_only) {
 			open_cpu(p, cpu, p->last_ns);
 		}
 	}
@@ -276,6 +292,7 @@ int km_perf_cpus_open(struct km_perf *p)
 void km_perf_cpus_close(struct km_perf *p)
 {
 	close_cores(p);
+	km_perf_set_close(&p->budget, &p->tsc);
 	for (unsigned cpu = 0; p->cpu != NULL && cpu < KM_CPU_MAX; cpu++) {
 		km_perf_set_close(&p->budget, &p->cpu[cpu].set);
 	}
@@ -283,12 +300,29 @@ void km_perf_cpus_close(struct km_perf *p)
 	p->cpu = NULL;
 }
 
+static void follow_cpu(struct km_perf *p, unsigned cpu, bool was, bool is, int64_t now_ns)
+{
+	struct km_perf_cpu *c = &p->cpu[cpu];
+
+	if (was && !is) {
+		/* the kernel takes its events out of service for good */
+		km_perf_set_close(&p->budget, &c->set);
+		p->stats.fault[KM_FAULT_VANISHED]++;
+	}
+	if (is && p->cpu_event_count > 0 && c->set.roles == 0 && (!was || now_ns >= c->retry_ns)) {
+		open_cpu(p, cpu, now_ns);
+	}
+	if (is && cpu >= p->cpu_count) {
+		p->cpu_count = cpu + 1;
+	}
+}
+
 void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
 {
 	struct km_cpuset now;
 	bool changed = false;
 
-	if (p->cpu_event_count == 0) {
+	if (p->cpu_event_count == 0 && p->core_event_count == 0) {
 		return;
 	}
 	if (read_online(p, &now) != 0) {
@@ -300,34 +334,47 @@ void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
 		bool is = km_cpuset_has(&now, cpu);
 
 		changed = changed || was != is;
-		if (was && !is) {
-			/* the kernel takes its events out of service for good */
-			km_perf_set_close(&p->budget, &p->cpu[cpu].set);
-			p->stats.fault[KM_FAULT_VANISHED]++;
-		}
-		if (is && p->cpu[cpu].set.roles == 0 && (!was || now_ns >= p->cpu[cpu].retry_ns)) {
-			open_cpu(p, cpu, now_ns);
-		}
-		if (is && cpu >= p->cpu_count) {
-			p->cpu_count = cpu + 1;
-		}
+		follow_cpu(p, cpu, was, is, now_ns);
 	}
 	p->online = now;
 	if (changed && open_cores(p) != 0) {
 		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
 	}
+	if (changed) {
+		open_tsc(p);
+	}
 }
 
-/* A residency as a share of the time; NaN, and a fault, for what no clock can give. */
-static double share(struct km_perf *p, double ticks, double tsc)
+/* Once it is known it stays: the TSC is invariant wherever C-states are counted by it. */
+static void read_tsc(struct km_perf *p)
 {
-	double v = tsc > 0 ? ticks / tsc : NAN;
+	struct km_perf_counts v;
+	double per_ns;
 
-	if (v > KM_PERF_SHARE_MAX) {
+	if (p->tsc.roles == 0) {
+		return;
+	}
+	if (km_perf_set_read(p->sys, &p->tsc, &v, &p->stats) != 0) {
+		open_tsc(p);
+		return;
+	}
+	per_ns = v.count[KM_PERF_TSC] / v.ns[KM_PERF_TSC];
+	if (per_ns >= TSC_PER_NS_MIN && per_ns <= TSC_PER_NS_MAX) {
+		p->tsc_per_ns = per_ns;
+	}
+}
+
+/* A role's ticks as a share of its time; NaN, and a fault, for what no clock can give. */
+static double share(struct km_perf *p, const struct km_perf_counts *v, enum km_perf_role role)
+{
+	double ticks = p->tsc_per_ns > 0 ? v->ns[role] * p->tsc_per_ns : NAN;
+	double ratio = v->count[role] / ticks;
+
+	if (ratio > KM_PERF_SHARE_MAX) {
 		p->stats.fault[KM_FAULT_GARBLED]++;
 		return NAN;
 	}
-	return v;
+	return ratio;
 }
 
 static double *row_of(struct km_perf *p, unsigned cpu)
@@ -339,30 +386,25 @@ static size_t read_cpu(struct km_perf *p, unsigned cpu, double elapsed_ns, int64
 {
 	struct km_perf_cpu *c = &p->cpu[cpu];
 	double *row = row_of(p, cpu);
-	double v[KM_PERF_ROLE_N];
+	struct km_perf_counts v;
 
 	c->c0_ratio = NAN;
-	c->tsc = NAN;
 	if (c->set.roles == 0) {
 		return 0;
 	}
-	if (km_perf_set_read(p->sys, &c->set, v, &p->stats) != 0) {
+	if (km_perf_set_read(p->sys, &c->set, &v, &p->stats) != 0) {
 		km_perf_set_close(&p->budget, &c->set);
 		c->retry_ns = now_ns;
 		return 0;
 	}
-	c->tsc = v[KM_PERF_TSC];
-	if (has(c->set.roles, KM_PERF_MPERF)) {
-		c->c0_ratio = share(p, v[KM_PERF_MPERF], c->tsc);
-	} else if (km_perf_ref_is_tsc(&p->id)) {
-		c->c0_ratio = share(p, v[KM_PERF_REF_CYCLES], c->tsc);
-	}
-	row[KM_COUNT_CYCLES] = v[KM_PERF_CYCLES];
-	row[KM_COUNT_INSTRUCTIONS] = v[KM_PERF_INSTRUCTIONS];
-	row[KM_COUNT_L2_MISS] = v[KM_PERF_L2_MISS];
-	row[KM_COUNT_L3_MISS] = v[KM_PERF_L3_MISS];
+	c->c0_ratio =
+		share(p, &v, has(c->set.roles, KM_PERF_MPERF) ? KM_PERF_MPERF : KM_PERF_REF_CYCLES);
+	row[KM_COUNT_CYCLES] = v.count[KM_PERF_CYCLES];
+	row[KM_COUNT_INSTRUCTIONS] = v.count[KM_PERF_INSTRUCTIONS];
+	row[KM_COUNT_L2_MISS] = v.count[KM_PERF_L2_MISS];
+	row[KM_COUNT_L3_MISS] = v.count[KM_PERF_L3_MISS];
 	row[KM_COUNT_C0_NS] = c->c0_ratio * elapsed_ns;
-	return !isnan(c->tsc) || !isnan(v[KM_PERF_CYCLES]);
+	return !isnan(c->c0_ratio) || !isnan(v.count[KM_PERF_CYCLES]);
 }
 
 /* As PCM has it: C1 is what C0 and the deeper states leave, where those are known. */
@@ -378,38 +420,35 @@ static double c1_ratio(double c0, double c6, double deep)
 
 static size_t read_core(struct km_perf *p, struct km_perf_core *core, double elapsed_ns)
 {
-	double v[KM_PERF_ROLE_N];
-	bool deep_counted = has(core->set.roles, KM_PERF_C_DEEP);
-	size_t given = 0;
+	struct km_perf_counts v;
+	double c6;
+	double deep;
 
 	if (core->set.roles == 0) {
 		return 0;
 	}
-	if (km_perf_set_read(p->sys, &core->set, v, &p->stats) != 0) {
+	if (km_perf_set_read(p->sys, &core->set, &v, &p->stats) != 0) {
 		km_perf_set_close(&p->budget, &core->set);
 		return 0;
 	}
+	c6 = share(p, &v, KM_PERF_C6);
+	deep = has(core->set.roles, KM_PERF_C_DEEP) ? share(p, &v, KM_PERF_C_DEEP) : 0;
 	km_cpuset_each (cpu, &core->cpus) {
-		const struct km_perf_cpu *c = &p->cpu[cpu];
-		double c6;
-		double deep;
+		if (cpu < p->cpu_count && km_cpuset_has(&p->online, cpu)) {
+			double c1 = c1_ratio(p->cpu[cpu].c0_ratio, c6, deep);
 
-		if (cpu >= p->cpu_count || isnan(v[KM_PERF_C6]) || isnan(c->tsc)) {
-			continue;
+			row_of(p, cpu)[KM_COUNT_C6_NS] = c6 * elapsed_ns;
+			row_of(p, cpu)[KM_COUNT_C1_NS] = c1 * elapsed_ns;
 		}
-		c6 = share(p, v[KM_PERF_C6], c->tsc);
-		deep = deep_counted ? v[KM_PERF_C_DEEP] / c->tsc : 0;
-		row_of(p, cpu)[KM_COUNT_C6_NS] = c6 * elapsed_ns;
-		row_of(p, cpu)[KM_COUNT_C1_NS] = c1_ratio(c->c0_ratio, c6, deep) * elapsed_ns;
-		given++;
 	}
-	return given;
+	return !isnan(c6);
 }
 
 size_t km_perf_cpus_read(struct km_perf *p, double elapsed_ns, int64_t now_ns)
 {
 	size_t given = 0;
 
+	read_tsc(p);
 	for (unsigned cpu = 0; cpu < p->cpu_count; cpu++) {
 		given += read_cpu(p, cpu, elapsed_ns, now_ns);
 	}

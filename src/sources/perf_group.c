@@ -213,7 +213,8 @@ void km_perf_set_close(struct km_perf_budget *b, struct km_perf_set *set)
 }
 
 /* returns 0; 1 for the baseline; -ENODEV when it cannot go on; else as km_perf_scale. */
-static int read_group(const struct km_perf_sys *sys, struct km_perf_group *group, double *values)
+static int read_group(const struct km_perf_sys *sys, struct km_perf_group *group, double *values,
+                      double *elapsed_ns)
 {
 	uint64_t words[3 + KM_PERF_GROUP_MAX];
 	struct km_perf_reading now;
@@ -228,24 +229,24 @@ static int read_group(const struct km_perf_sys *sys, struct km_perf_group *group
 		return -ENODEV;
 	}
 	ret = group->have_last ? km_perf_scale(&group->last, &now, group->count, values) : 1;
+	*elapsed_ns = (double)(now.enabled_ns - group->last.enabled_ns);
 	group->last = now;
 	group->have_last = true;
 	return ret;
 }
 
-int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set, double *out,
-                     struct km_source_stats *stats)
+int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set,
+                     struct km_perf_counts *out, struct km_source_stats *stats)
 {
 	uint32_t unknown = ~set->roles;
 	int gone = 0;
 
-	for (unsigned r = 0; r < KM_PERF_ROLE_N; r++) {
-		out[r] = 0;
-	}
+	memset(out, 0, sizeof(*out));
 	for (uint32_t g = 0; g < set->group_count; g++) {
 		struct km_perf_group *group = &set->group[g];
 		double values[KM_PERF_GROUP_MAX];
-		int ret = read_group(sys, group, values);
+		double elapsed_ns = 0;
+		int ret = read_group(sys, group, values, &elapsed_ns);
 
 		if (ret == -ENODEV) {
 			stats->fault[KM_FAULT_VANISHED]++;
@@ -257,7 +258,8 @@ int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set, dou
 		stats->fault[KM_FAULT_BACKWARDS] += ret == -ERANGE;
 		for (uint32_t i = 0; i < group->count; i++) {
 			if (ret == 0) {
-				out[group->role[i]] += values[i] * group->scale[i];
+				out->count[group->role[i]] += values[i] * group->scale[i];
+				out->ns[group->role[i]] = elapsed_ns;
 			} else {
 				unknown |= UINT32_C(1) << group->role[i];
 			}
@@ -265,7 +267,8 @@ int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set, dou
 	}
 	for (unsigned r = 0; r < KM_PERF_ROLE_N; r++) {
 		if ((unknown & UINT32_C(1) << r) != 0) {
-			out[r] = NAN;
+			out->count[r] = NAN;
+			out->ns[r] = NAN;
 		}
 	}
 	return gone;

@@ -69,12 +69,17 @@ int km_perf_set_open(struct km_perf_budget *b, unsigned cpu, const struct km_per
                      size_t count, struct km_perf_set *set, int *why) KM_MUST_CHECK;
 void km_perf_set_close(struct km_perf_budget *b, struct km_perf_set *set);
 
+/* What a set counted since it was read before, by role; NaN = not counted, or not known. */
+struct km_perf_counts {
+	double count[KM_PERF_ROLE_N]; /* times the events' scales, summed over the set's events */
+	double ns[KM_PERF_ROLE_N];    /* the time it was counted in, by the kernel's own clock */
+};
+
 /*
- * out[KM_PERF_ROLE_N]: what each role counted since the last call, times its scale, summed over the
- * set's events; NaN when it is not counted, or not known. The first call takes the baseline.
- * returns 0; -ENODEV when the set has to be closed: its CPU or PMU went away. Faults are counted.
+ * The first call takes the baseline. Faults are counted.
+ * returns 0; -ENODEV when the set has to be closed: its CPU or PMU went away.
  */
-int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set, double *out,
-                     struct km_source_stats *stats) KM_MUST_CHECK;
+int km_perf_set_read(const struct km_perf_sys *sys, struct km_perf_set *set,
+                     struct km_perf_counts *out, struct km_source_stats *stats) KM_MUST_CHECK;
 
 #endif

@@ -223,14 +223,14 @@ size_t km_perf_imcs_read(struct km_perf *p, int64_t now_ns)
 		}
 	}
 	for (size_t i = 0; i < p->imc_count; i++) {
-		double v[KM_PERF_ROLE_N];
+		struct km_perf_counts v;
 
-		if (km_perf_set_read(p->sys, &p->imc[i], v, &p->stats) != 0) {
+		if (km_perf_set_read(p->sys, &p->imc[i], &v, &p->stats) != 0) {
 			km_perf_imcs_close(p); /* and all are opened anew */
 			return 0;
 		}
-		read_bytes += v[KM_PERF_READ_BYTES];
-		write_bytes += v[KM_PERF_WRITE_BYTES];
+		read_bytes += v.count[KM_PERF_READ_BYTES];
+		write_bytes += v.count[KM_PERF_WRITE_BYTES];
 	}
 	p->space.sample.host[KM_HOST_MEM_READ_BYTES] = read_bytes;
 	p->space.sample.host[KM_HOST_MEM_WRITE_BYTES] = write_bytes;

@@ -162,12 +162,12 @@ static void a_small_pmu_takes_more_groups(void **state)
 	(void)perf_world_tick(&w, 1);
 	roomy = w.fake->reads;
 	km_perf_free(w.perf);
-	w.fake->counters = 2; /* of five core events: three groups a CPU */
+	w.fake->counters = 2; /* of four core events: two groups a CPU */
 	w.samples = 0;
 	perf_world_open(&w);
 	w.fake->reads = 0;
 	assert_int_equal(perf_world_tick(&w, 1), 1);
-	assert_int_equal(w.fake->reads, roomy + (size_t)4 * 2);
+	assert_int_equal(w.fake->reads, roomy + 4);
 	check_near(w.cpu[2][KM_COUNT_CYCLES], 3e8, "cycles");
 	check_near(w.cpu[2][KM_COUNT_L3_MISS], 3e5, "L3");
 	perf_world_fini(&w);
@@ -192,7 +192,7 @@ static void a_shared_pmu_is_scaled_and_a_crowded_one_not_known(void **state)
 	perf_world_open(&w);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[0][KM_COUNT_CYCLES], NAN, "cycles");
-	check_near(w.cpu[0][KM_COUNT_C0_NS], 0.25e9, "C0");
+	check_near(w.cpu[0][KM_COUNT_C0_NS], NAN, "C0: MPERF is in the group");
 	check_near(w.cpu[0][KM_COUNT_C6_NS], 0.4e9, "C6");
 	assert_int_equal(w.perf->stats.fault[KM_FAULT_UNAVAILABLE], 4);
 	perf_world_fini(&w);

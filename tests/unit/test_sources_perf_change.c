@@ -94,7 +94,7 @@ static void events_that_die_are_opened_again(void **state)
 	assert_true(isnan(w.cpu[0][KM_COUNT_C6_NS]));
 	assert_true(isnan(w.last.host[KM_HOST_MEM_READ_BYTES]));
 	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles of another");
-	assert_int_equal(faults(&w, KM_FAULT_VANISHED), 3); /* CPU, core, controller */
+	assert_int_equal(faults(&w, KM_FAULT_VANISHED), 4); /* CPU, core, controller, TSC */
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[0][KM_COUNT_CYCLES], 1e8, "cycles");
@@ -108,8 +108,8 @@ static void without_descriptors_some_cpus_are_unknown_for_a_while(void **state)
 
 	(void)state;
 	perf_world_init(&w);
-	/* 2 controllers x 2, 2 cores x 2, 2 CPUs x 7: and not one more */
-	w.fake->kernel_fds_max = 4 + 4 + 14;
+	/* 2 controllers x 2, TSC, 2 cores x 2, 2 CPUs x 5: and not one more */
+	w.fake->kernel_fds_max = 4 + 1 + 4 + 10;
 	perf_world_open(&w);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles");
@@ -133,9 +133,9 @@ static void perf_leaves_descriptors_to_the_rest_of_the_process(void **state)
 
 	(void)state;
 	perf_world_init(&w);
-	w.fake->fds_max = 48; /* half of it: 24, which is two CPUs and some */
+	w.fake->fds_max = 40; /* half of it: 9 for all but CPUs, which take 5 each */
 	perf_world_open(&w);
-	assert_true(w.fake->open_now <= 24);
+	assert_true(w.fake->open_now <= 20);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[1][KM_COUNT_CYCLES], 2e8, "cycles");
 	assert_true(isnan(w.cpu[2][KM_COUNT_CYCLES]));

@@ -27,7 +27,7 @@ struct rig {
 	struct km_perf_budget budget;
 	struct km_perf_set set;
 	struct km_source_stats stats;
-	double v[KM_PERF_ROLE_N];
+	struct km_perf_counts v;
 };
 
 /* Opens events on the CPU and takes the baseline; skips the test without rights. */
@@ -44,13 +44,13 @@ static void rig_open(struct rig *r, unsigned cpu, const struct km_perf_event *ev
 		skip();
 	}
 	assert_int_equal(ret, 0);
-	assert_int_equal(km_perf_set_read(r->budget.sys, &r->set, r->v, &r->stats), 0);
-	assert_true(isnan(r->v[events[0].role])); /* no difference yet */
+	assert_int_equal(km_perf_set_read(r->budget.sys, &r->set, &r->v, &r->stats), 0);
+	assert_true(isnan(r->v.count[events[0].role])); /* no difference yet */
 }
 
 static void rig_read(struct rig *r)
 {
-	assert_int_equal(km_perf_set_read(r->budget.sys, &r->set, r->v, &r->stats), 0);
+	assert_int_equal(km_perf_set_read(r->budget.sys, &r->set, &r->v, &r->stats), 0);
 }
 
 static unsigned pin_to_some_cpu(void)
@@ -132,35 +132,54 @@ static void software_events_count_on_this_machine(void **state)
 	rig_read(&r);
 	elapsed_ns = (double)(km_clock_mono_ns(km_clock_system()) - began_ns);
 	/* cpu-clock is time: not more of it than passed from before the opening till after */
-	assert_true(r.v[KM_PERF_CYCLES] > 0);
-	assert_true(r.v[KM_PERF_CYCLES] <= elapsed_ns);
-	assert_true(r.v[KM_PERF_INSTRUCTIONS] >= ROUNDS);
-	assert_true(isnan(r.v[KM_PERF_TSC]));
+	assert_true(r.v.count[KM_PERF_CYCLES] > 0);
+	assert_true(r.v.count[KM_PERF_CYCLES] <= elapsed_ns);
+	assert_true(r.v.count[KM_PERF_INSTRUCTIONS] >= ROUNDS);
+	assert_true(isnan(r.v.count[KM_PERF_TSC]));
 	assert_int_equal(r.stats.fault[KM_FAULT_UNAVAILABLE], 0);
 	/* a difference, not a sum */
 	rig_read(&r);
-	assert_true(r.v[KM_PERF_INSTRUCTIONS] < ROUNDS);
+	assert_true(r.v.count[KM_PERF_INSTRUCTIONS] < ROUNDS);
 	km_perf_set_close(&r.budget, &r.set);
 	assert_int_equal(r.budget.used, 0);
 }
 
-static void the_tsc_is_counted_as_sysfs_describes_it(void **state)
+/* What residencies are divided by: one rate, in whichever group and on whichever CPU. */
+static void the_tsc_ticks_alike_in_every_group(void **state)
 {
-	struct km_perf_event tsc = { .role = KM_PERF_TSC };
+	struct km_perf_event events[] = {
+		{ .type = PERF_TYPE_SOFTWARE,
+		  .config = { PERF_COUNT_SW_CONTEXT_SWITCHES },
+		  .role = KM_PERF_CYCLES,
+		  .scale = 1 },
+		{ .role = KM_PERF_TSC },
+	};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	double rate[2];
 	struct km_perf_pmu pmu;
 	struct km_err err;
 	struct rig r;
 
 	(void)state;
 	if (km_perf_pmu_read("/sys", "msr", &pmu, &err) != 0 ||
-	    km_perf_pmu_event("/sys", &pmu, "tsc", false, &tsc, &err) != 0) {
+	    km_perf_pmu_event("/sys", &pmu, "tsc", false, &events[1], &err) != 0) {
 		print_message("# skipped: %s\n", err.text);
 		skip();
 	}
-	rig_open(&r, pin_to_some_cpu(), &tsc, 1);
-	rig_read(&r);
-	assert_true(r.v[KM_PERF_TSC] > 0);
-	km_perf_set_close(&r.budget, &r.set);
+	/* alone on this CPU, then led by another PMU's event on another */
+	for (int i = 0; i < 2; i++) {
+		unsigned cpu = i == 0 ? pin_to_some_cpu() : (unsigned)(cpus - 1);
+
+		rig_open(&r, cpu, i == 0 ? &events[1] : events, i == 0 ? 1 : 2);
+		assert_int_equal(r.set.group_count, 1);
+		ping_pong();
+		rig_read(&r);
+		assert_true(r.v.count[KM_PERF_TSC] > 0);
+		rate[i] = r.v.count[KM_PERF_TSC] / r.v.ns[KM_PERF_TSC];
+		km_perf_set_close(&r.budget, &r.set);
+	}
+	print_message("# %.6f and %.6f ticks a ns\n", rate[0], rate[1]);
+	assert_true(fabs(rate[0] - rate[1]) < 0.01 * rate[0]);
 }
 
 static void an_event_the_kernel_does_not_know_is_absent(void **state)
@@ -214,7 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(software_events_count_on_this_machine),
-		cmocka_unit_test(the_tsc_is_counted_as_sysfs_describes_it),
+		cmocka_unit_test(the_tsc_ticks_alike_in_every_group),
 		cmocka_unit_test(an_event_the_kernel_does_not_know_is_absent),
 		cmocka_unit_test(the_source_tells_what_this_machine_has),
 	};
