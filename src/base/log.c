@@ -20,10 +20,16 @@ static const char *const level_names[] = {
 };
 
 static _Atomic int log_level = KM_LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
 
 void km_log_set_level(enum km_log_level level)
 {
 	atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
+}
+
+void km_log_set_fd(int fd)
+{
+	atomic_store_explicit(&log_fd, fd, memory_order_relaxed);
 }
 
 int km_log_level_parse(const char *text, enum km_log_level *out)
@@ -59,7 +65,7 @@ static void log_line(enum km_log_level level, const char *room, const char *fmt,
 			line[i] = '?';
 	}
 	line[len++] = '\n';
-	if (write(STDERR_FILENO, line, len) < 0) {
+	if (write(atomic_load_explicit(&log_fd, memory_order_relaxed), line, len) < 0) {
 		/* Nowhere left to say it. */
 	}
 	errno = saved_errno;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base's log lines and rate-limited complaints, as they arrive on stderr. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +60,29 @@ static void log_lines_cannot_be_forged_and_errno_survives(void **state)
 	assert_int_equal(km_log_level_parse("loud", &level), -EINVAL);
 }
 
+static void say_elsewhere(void)
+{
+	int elsewhere = dup(STDERR_FILENO);
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	assert_true(null >= 0 && dup2(null, STDERR_FILENO) >= 0);
+	close(null);
+	km_log_set_fd(elsewhere);
+	km_log_info("test", "not to where stderr goes now");
+	km_log_set_fd(STDERR_FILENO);
+	km_log_info("test", "lost");
+	close(elsewhere);
+}
+
+static void log_lines_can_go_elsewhere(void **state)
+{
+	char *text = captured(say_elsewhere);
+
+	(void)state;
+	assert_string_equal(text, "info test not to where stderr goes now\n");
+	free(text);
+}
+
 static void complain_for_two_minutes(void)
 {
 	struct km_complain c = KM_COMPLAIN_INIT;
@@ -89,6 +113,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(log_lines_cannot_be_forged_and_errno_survives),
+		cmocka_unit_test(log_lines_can_go_elsewhere),
 		cmocka_unit_test(complaints_back_off_and_recover_once),
 	};
 

@@ -13,6 +13,9 @@ enum km_log_level { KM_LOG_ERROR, KM_LOG_WARN, KM_LOG_INFO, KM_LOG_DEBUG };
 /* Lines above this level are dropped; default KM_LOG_INFO. Any thread. */
 void km_log_set_level(enum km_log_level level);
 
+/* Lines go to this descriptor instead of stderr: for a program whose stderr a library writes to. */
+void km_log_set_fd(int fd);
+
 /* Parses "error", "warn", "info", "debug". returns 0 or -EINVAL. */
 int km_log_level_parse(const char *text, enum km_log_level *out) KM_MUST_CHECK;
 
