@@ -29,13 +29,14 @@ OUT     := build$(if $(SAN),/$(FLAVOUR))
 OBJ     := build/obj/$(FLAVOUR)
 
 # ---- rooms -----------------------------------------------------------------------------------
-PROGRAM_ROOMS := app cli
+PROGRAM_ROOMS := app cli pcmd
 ROOMS := $(filter-out $(PROGRAM_ROOMS),$(notdir $(patsubst %/,%,$(dir $(wildcard src/*/*.c)))))
 ROOMS := $(sort $(ROOMS))
 LIB_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 APP_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/app/*.c)))
 CLI_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/cli/*.c)))
+PCM_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/pcmd/*.c)))
 LIB     := $(OBJ)/libkm.a
 
 # ---- flags -----------------------------------------------------------------------------------
@@ -76,6 +77,9 @@ REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/tests/replay-%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 TOOL_SRC   := $(sort $(wildcard tests/fixtures/*.c))
 TOOL_BIN   := $(TOOL_SRC:tests/fixtures/%.c=$(OUT)/tests/%)
+# Stand-ins for what is not here: shared objects without sanitizers, as a real one would be, and
+# programs.
+FAKE_BIN   := $(OUT)/tests/libpcm_fake.so $(OUT)/tests/pcm_helper_fake
 BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN  := $(BENCH_SRC:tests/bench/%.c=$(OUT)/bench/%)
 FUZZ_SECONDS ?= 30
@@ -91,7 +95,7 @@ help: ## list the targets
 	      /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: $(OUT)/kubemarlad $(OUT)/kubemarla ## kubemarlad and kubemarla into build/
+build: $(OUT)/kubemarlad $(OUT)/kubemarla $(OUT)/kubemarla-pcm ## the programs into build/
 
 # Asked before anything is compiled, once for all goals (10 ms when nothing is missing). DEPS= skips
 # it, for libraries that did not come as Debian packages.
@@ -108,7 +112,7 @@ run: build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.
 	$(Q)deploy/demo/demo.sh $(OUT) stay
 
 .PHONY: test
-test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) ## all tests that need no hardware, root, cluster or network
+test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) $(FAKE_BIN) ## all tests that need no hardware, root, cluster or network
 	$(Q)DATASET=$(DATASET) tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) \
 		$(SCRIPT_TESTS)
 
@@ -127,7 +131,7 @@ fuzz: $(FUZZ_BIN) ## libFuzzer, FUZZ_SECONDS (30) for each target
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 .PHONY: bench
-bench: build $(BENCH_BIN) $(TOOL_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
+bench: build $(BENCH_BIN) $(TOOL_BIN) $(FAKE_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
 	$(Q)tests/bench/run.sh $(OUT)
 
 .PHONY: soak
@@ -140,9 +144,11 @@ install: build ## programs and man pages into PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 build/kubemarlad $(DESTDIR)$(PREFIX)/sbin/kubemarlad
+	install -m 755 build/kubemarla-pcm $(DESTDIR)$(PREFIX)/sbin/kubemarla-pcm
 	install -m 755 build/kubemarla $(DESTDIR)$(PREFIX)/bin/kubemarla
 	ln -sf kubemarla $(DESTDIR)$(PREFIX)/bin/kubectl-marla
 	install -m 644 docs/man/kubemarlad.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/kubemarla-pcm.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/kubemarla.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/man/kubemarla.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
@@ -151,7 +157,7 @@ clean: ## remove build/
 	rm -rf build
 
 # ---- rules -----------------------------------------------------------------------------------
-$(OBJ)/src/app/%.o $(OBJ)/src/cli/%.o: ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
+$(OBJ)/src/app/%.o $(OBJ)/src/cli/%.o $(OBJ)/src/pcmd/%.o: ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
 $(foreach r,$(CONVERSION_ROOMS),$(eval $(OBJ)/src/$(r)/%.o: WARN += -Wconversion))
 
 $(OBJ)/%.o: %.c | deps
@@ -172,6 +178,11 @@ $(OUT)/kubemarla: $(CLI_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# No third-party library: what libpcm shares an address space with is as little as can be.
+$(OUT)/kubemarla-pcm: $(PCM_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
 # Tests may look behind a room's interface: src/ is on their include path.
 $(OBJ)/tests/%.o: ALL_CFLAGS += -Isrc -Itests
 
@@ -190,6 +201,14 @@ $(OUT)/tests/replay-%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(L
 $(OUT)/tests/%: $(OBJ)/tests/fixtures/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/tests/%_fake: $(OBJ)/tests/fakes/%_fake.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
+$(OUT)/tests/%.so: tests/fakes/%.c | deps
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) -fPIC -shared -o $@ $< -pthread
 
 $(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
