@@ -18,11 +18,11 @@
 
 #include "pcm_internal.h"
 
-/* The configured file, or the one beside this program, or in libexec. */
+/* The configured file, or the one beside this program; or beside kubemarlad, or in libexec. */
 static int find_helper(const struct km_live_settings *live, char *out, size_t size,
                        struct km_err *err)
 {
-	static const char *const places[] = { "/" PCM_HELPER_NAME,
+	static const char *const places[] = { "/" PCM_HELPER_NAME, "/../sbin/" PCM_HELPER_NAME,
 		                              "/../libexec/kubemarla/" PCM_HELPER_NAME };
 	char self[512];
 	ssize_t n;
@@ -49,7 +49,8 @@ static int find_helper(const struct km_live_settings *live, char *out, size_t si
 		}
 	}
 	return km_err_set(err, ENOENT,
-	                  "no " PCM_HELPER_NAME " in %.60s or its ../libexec/kubemarla", self);
+	                  "no " PCM_HELPER_NAME " in %.60s, its ../sbin or ../libexec/kubemarla",
+	                  self);
 }
 
 /* The child starts with nothing of ours but three descriptors; signals as if nobody cared. */

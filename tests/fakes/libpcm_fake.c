@@ -9,7 +9,7 @@
  *   init=-1       the PMU is refused, with a message of two lines
  *   badevent      pcm_c_build_core_event says -1
  *   abort         it ends as with an exception that crosses extern "C"
- *   fifo=PATH     init waits until somebody opens PATH for writing
+ *   fifo=PATH     init waits until somebody opened PATH for writing and closed it
  *   hang          init never returns
  *   hang=N        the stop never returns;  hangfifo=N waits for PATH of fifo= there instead of in
  * init segv=N        the getters of that reading crash zeros         nothing is ever counted nol2
@@ -75,9 +75,13 @@ static void wait_fifo(void)
 {
 	char path[256];
 	const char *at = word("fifo=");
+	int fd;
 
 	(void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(at, ","), at);
-	close(open(path, O_RDONLY));
+	fd = open(path, O_RDONLY);                 /* waits for a writer, */
+	while (read(fd, path, sizeof(path)) > 0) { /* and for its end */
+	}
+	close(fd);
 }
 
 static void never_return(void)

@@ -3,7 +3,6 @@
 #include "support/pcm_world.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +18,6 @@
 #include <cmocka.h>
 
 #include "km/base/clock.h"
-#include "km/base/file.h"
 
 static char *text_of(const char *fmt, ...)
 {
@@ -32,48 +30,19 @@ static char *text_of(const char *fmt, ...)
 	return out;
 }
 
-void pcm_world_write(const struct pcm_world *w, const char *name, const char *text)
-{
-	struct km_err err = { .code = 0 };
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", w->dir, name);
-	if (km_file_write_atomic(path, text, strlen(text), &err) != 0) {
-		fail_msg("%s", err.text);
-	}
-}
-
-static void make_tree(const struct pcm_world *w)
-{
-	static const char *const dirs[] = {
-		"sys",  "sys/devices", "sys/devices/system", "sys/devices/system/cpu",
-		"proc", "proc/sys",    "proc/sys/kernel"
-	};
-	char path[256];
-
-	for (size_t i = 0; i < KM_ARRAY_LEN(dirs); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", w->dir, dirs[i]);
-		assert_int_equal(mkdir(path, 0755), 0);
-	}
-}
-
 void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
                     const char *helper_script)
 {
 	const char *build = getenv("KM_BUILD");
-	char list[32];
 
 	memset(w, 0, sizeof(*w));
 	build = build != NULL ? build : "build";
-	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/km-pcm-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	assert_int_equal(chmod(w->dir, 0755), 0); /* the helper reads it as nobody */
+	tree_init(&w->tree);
+	assert_int_equal(chmod(w->tree.root, 0755), 0); /* the helper reads it as nobody */
 	w->deadline_ns = km_clock_mono_ns(km_clock_system()) + 3 * PCM_WORLD_WAIT_MS * KM_NS_PER_MS;
-	make_tree(w);
-	(void)snprintf(list, sizeof(list), "0-%u\n", cpus - 1);
-	pcm_world_write(w, "sys/devices/system/cpu/present", list);
-	pcm_world_write(w, "sys/devices/system/cpu/online", list);
-	pcm_world_write(w, "proc/sys/kernel/nmi_watchdog", "1\n");
+	tree_put(&w->tree, "sys/devices/system/cpu/present", "0-%u\n", cpus - 1);
+	tree_put(&w->tree, "sys/devices/system/cpu/online", "0-%u\n", cpus - 1);
+	tree_put(&w->tree, "proc/sys/kernel/nmi_watchdog", "1\n");
 
 	/* The sanitizers' own handlers would turn a crash into an exit code. */
 	(void)setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0", 1);
@@ -81,8 +50,8 @@ void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
 	(void)setenv("KUBEMARLA_PCM_CPU", "GenuineIntel/6/143", 1);
 	(void)setenv("LIBPCM_FAKE", script, 1);
 	(void)setenv("PCM_HELPER_FAKE", helper_script != NULL ? helper_script : "", 1);
-	w->live.procfs = text_of("%s/proc", w->dir);
-	w->live.sysfs = text_of("%s/sys", w->dir);
+	w->live.procfs = text_of("%s/proc", w->tree.root);
+	w->live.sysfs = text_of("%s/sys", w->tree.root);
 	w->live.pcm_library = text_of("%s/tests/libpcm_fake.so", build);
 	w->live.pcm_helper = text_of(
 		"%s/%s", build, helper_script != NULL ? "tests/pcm_helper_fake" : "kubemarla-pcm");
@@ -93,23 +62,10 @@ void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
 	w->args.interval_ns = KM_NS_PER_S;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)kind;
-	(void)at;
-	return remove(path);
-}
-
-void pcm_world_remove(const char *dir)
-{
-	(void)nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 void pcm_world_fini(struct pcm_world *w)
 {
 	pcm_world_close(w);
-	pcm_world_remove(w->dir);
+	tree_fini(&w->tree);
 	free(w->live.procfs);
 	free(w->live.sysfs);
 	free(w->live.pcm_library);

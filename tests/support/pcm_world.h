@@ -11,12 +11,13 @@
 #include "km/sources/source.h"
 
 #include "sources/pcm_internal.h"
+#include "support/tree.h"
 
 #define PCM_WORLD_CPUS    1024
 #define PCM_WORLD_WAIT_MS 20000 /* far beyond what anything takes: a sanitizer, a busy machine */
 
 struct pcm_world {
-	char dir[64]; /* procfs and sysfs are in it; removed by pcm_world_fini */
+	struct tree tree; /* proc and sys are in it */
 	struct km_live_settings live;
 	struct km_source_settings settings;
 	struct km_source_args args;
@@ -38,12 +39,6 @@ struct pcm_world {
 void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
                     const char *helper_script);
 void pcm_world_fini(struct pcm_world *w);
-
-/* Removes a directory and all in it. */
-void pcm_world_remove(const char *dir);
-
-/* Writes dir/name. */
-void pcm_world_write(const struct pcm_world *w, const char *name, const char *text);
 
 /* Opens the source. returns what open() did. */
 int pcm_world_open(struct pcm_world *w);

@@ -116,8 +116,15 @@ static void read_all(int out, int err, struct tool_result *r)
 
 void tool_run(const char *const *args, const char *input, unsigned columns, struct tool_result *r)
 {
+	tool_run_program("kubemarla", args, input, columns, r);
+}
+
+void tool_run_program(const char *name, const char *const *args, const char *input,
+                      unsigned columns, struct tool_result *r)
+{
 	const char *build = getenv("KM_BUILD"); /* NOLINT: one thread */
-	char *argv[ARGS_MAX + 2] = { (char[]){ "kubemarla" } };
+	char argv0[64];
+	char *argv[ARGS_MAX + 2] = { argv0 };
 	char texts[4096];
 	char *text = texts;
 	char program[512];
@@ -130,7 +137,8 @@ void tool_run(const char *const *args, const char *input, unsigned columns, stru
 
 	km_buf_clear(&r->out);
 	km_buf_clear(&r->err);
-	(void)snprintf(program, sizeof(program), "%s/kubemarla", build != NULL ? build : "build");
+	(void)snprintf(program, sizeof(program), "%s/%s", build != NULL ? build : "build", name);
+	(void)snprintf(argv0, sizeof(argv0), "%s", name);
 	for (int i = 0; args[i] != NULL; i++) {
 		assert_true(i < ARGS_MAX && text + strlen(args[i]) < texts + sizeof(texts));
 		argv[i + 1] = text;

@@ -21,4 +21,8 @@ void tool_result_fini(struct tool_result *r);
  */
 void tool_run(const char *const *args, const char *input, unsigned columns, struct tool_result *r);
 
+/* The same of another program in KM_BUILD. */
+void tool_run_program(const char *name, const char *const *args, const char *input,
+                      unsigned columns, struct tool_result *r);
+
 #endif

@@ -69,6 +69,18 @@ static void a_reading_of_many_cpus_comes_in_parts(void **state)
 	pcm_world_fini(&w);
 }
 
+/* As the kernel's file changes: all at once. */
+static void set_online(const struct pcm_world *w, const char *list)
+{
+	char from[128];
+	char to[128];
+
+	tree_put(&w->tree, "new", "%s\n", list);
+	(void)snprintf(from, sizeof(from), "%s/new", w->tree.root);
+	(void)snprintf(to, sizeof(to), "%s/sys/devices/system/cpu/online", w->tree.root);
+	assert_int_equal(rename(from, to), 0);
+}
+
 /* The fake ends the process when it is asked for a core it does not have. */
 static void cores_that_are_not_present_are_never_asked_for(void **state)
 {
@@ -79,8 +91,8 @@ static void cores_that_are_not_present_are_never_asked_for(void **state)
 	assert_int_equal(pcm_world_open(&w), 0);
 	pcm_world_until_samples(&w, 1);
 	/* one more is plugged in: libpcm does not know it */
-	pcm_world_write(&w, "sys/devices/system/cpu/present", "0-3\n");
-	pcm_world_write(&w, "sys/devices/system/cpu/online", "0-3\n");
+	tree_put(&w.tree, "sys/devices/system/cpu/present", "0-3\n");
+	set_online(&w, "0-3");
 	pcm_world_until_samples(&w, 3);
 	assert_int_equal(w.last.cpu_count, 3);
 	pcm_world_fini(&w);
@@ -95,7 +107,7 @@ static void an_offline_cpu_is_not_measured(void **state)
 	pcm_world_init(&w, 2, "", NULL);
 	assert_int_equal(pcm_world_open(&w), 0);
 	pcm_world_until_samples(&w, 1);
-	pcm_world_write(&w, "sys/devices/system/cpu/online", "0\n");
+	set_online(&w, "0");
 	do {
 		pcm_world_until_samples(&w, w.samples + 1);
 	} while (!isnan(pcm_world_count(&w, 1, KM_COUNT_CYCLES)));
@@ -103,7 +115,7 @@ static void an_offline_cpu_is_not_measured(void **state)
 	pcm_world_stats(&w, &stats);
 	assert_int_equal(stats.fault[KM_FAULT_VANISHED], 1);
 	assert_non_null(strstr(stats.note, "1 of 2 CPUs not measured; GenuineIntel"));
-	pcm_world_write(&w, "sys/devices/system/cpu/online", "0-1\n");
+	set_online(&w, "0-1");
 	do {
 		pcm_world_until_samples(&w, w.samples + 1);
 	} while (isnan(pcm_world_count(&w, 1, KM_COUNT_CYCLES)));

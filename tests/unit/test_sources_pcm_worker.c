@@ -128,17 +128,20 @@ static void a_hang_stalls_nobody_and_is_left_behind(void **state)
 	char script[128];
 	char fifo[96];
 	int64_t before_ns;
+	int hold;
 
 	(void)state;
 	thread_world(&w, "");
-	(void)snprintf(fifo, sizeof(fifo), "%s/go", w.dir);
+	(void)snprintf(fifo, sizeof(fifo), "%s/go", w.tree.root);
 	(void)snprintf(script, sizeof(script), "hangfifo=3,fifo=%s", fifo);
 	(void)setenv("LIBPCM_FAKE", script, 1);
 	assert_int_equal(mkfifo(fifo, 0666), 0);
 	assert_int_equal(pcm_world_open(&w), 0);
 	until_samples(&w, 1);
-	/* the third reading is asked for, and does not come */
+	/* the third reading is asked for, and does not come while we hold the other end */
 	assert_int_equal(pcm_world_read(&w), KM_SOURCE_LIVE);
+	hold = open(fifo, O_WRONLY);
+	assert_true(hold >= 0);
 	w.ahead_ns += 2 * PCM_ANSWER_MIN_NS;
 	assert_int_equal(pcm_world_read(&w), KM_SOURCE_LIVE);
 	assert_int_equal(pcm_world_read(&w), KM_SOURCE_LIVE);
@@ -150,7 +153,7 @@ static void a_hang_stalls_nobody_and_is_left_behind(void **state)
 	assert_true(km_clock_mono_ns(km_clock_system()) > before_ns); /* it came back at all */
 	assert_int_equal(pcm_world_open(&w), -EBUSY);
 	assert_non_null(strstr(w.err.text, "libpcm is in use"));
-	close(open(fifo, O_WRONLY)); /* it was not for ever */
+	close(hold); /* it was not for ever */
 	while (pcm_world_open(&w) == -EBUSY) {
 		assert_true(km_clock_mono_ns(km_clock_system()) < w.deadline_ns);
 		(void)sched_yield();
