@@ -24,7 +24,11 @@
 #define EVERY_NS     (10 * KM_NS_PER_S) /* then one line each */
 #define STOP_WAIT_NS (1 * KM_NS_PER_S)
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of `done` */
+static pthread_cond_t wake;
+
 static struct {
+	bool done;
 	pthread_t thread;
 	bool running;
 	bool all;
@@ -110,7 +114,37 @@ static void *listen_to_it(void *unused)
 	if (chatter.len > 0) {
 		take_line();
 	}
+	pthread_mutex_lock(&lock);
+	chatter.done = true;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
 	return NULL;
+}
+
+static int init_wake(void)
+{
+	pthread_condattr_t attr;
+	int rc = pthread_condattr_init(&attr);
+
+	if (rc == 0) {
+		rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+		rc = rc != 0 ? rc : pthread_cond_init(&wake, &attr);
+		(void)pthread_condattr_destroy(&attr);
+	}
+	return rc;
+}
+
+/* returns whether the thread is at its end by then. */
+static bool wait_done(const struct timespec *until)
+{
+	bool done;
+
+	pthread_mutex_lock(&lock);
+	while (!chatter.done && pthread_cond_timedwait(&wake, &lock, until) != ETIMEDOUT) {
+	}
+	done = chatter.done;
+	pthread_mutex_unlock(&lock);
+	return done;
 }
 
 int pcmd_chatter_start(bool all, int *out_fd, struct km_err *err)
@@ -133,7 +167,10 @@ int pcmd_chatter_start(bool all, int *out_fd, struct km_err *err)
 	chatter.fd = pipe_fd[0];
 	chatter.all = all;
 	chatter.budget = BURST_LINES;
-	rc = pthread_create(&chatter.thread, NULL, listen_to_it, NULL);
+	rc = init_wake();
+	if (rc == 0) {
+		rc = pthread_create(&chatter.thread, NULL, listen_to_it, NULL);
+	}
 	if (rc != 0) {
 		return km_err_errno(err, rc, "thread pcm-chatter");
 	}
@@ -159,8 +196,9 @@ const char *pcmd_chatter_stop(void)
 		return "";
 	}
 	/* nobody can write to the pipe now: the thread comes to its end */
-	if (pthread_clockjoin_np(chatter.thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+	if (!wait_done(&until)) {
 		return "";
 	}
+	(void)pthread_join(chatter.thread, NULL);
 	return chatter.trouble;
 }

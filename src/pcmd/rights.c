@@ -7,11 +7,13 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,6 +23,7 @@
 
 #include "km/base/clock.h"
 #include "km/base/log.h"
+#include "km/base/macros.h"
 #include "km/base/num.h"
 
 #include "pcmd_internal.h"
@@ -70,10 +73,35 @@ void pcmd_rights_limit(bool with_parent)
 	}
 }
 
-/* Asks every other thread. returns how many did not answer. */
+/* Has the thread capabilities, or may it take them up? */
+static bool has_rights(const char *tid)
+{
+	static const char *const sets[] = { "\nCapPrm:\t", "\nCapEff:\t" };
+	char text[4096];
+	char path[64];
+	ssize_t n = -1;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; n > 0 && i < KM_ARRAY_LEN(sets); i++) {
+		const char *at = strstr(text, sets[i]);
+
+		if (at == NULL || strspn(at + strlen(sets[i]), "0") < 16) {
+			return true; /* 16 hexadecimal digits */
+		}
+	}
+	return n <= 0 && fd >= 0; /* a thread that is gone has none */
+}
+
+/* Asks every other thread that has any. returns how many did not answer. */
 static unsigned drop_others(void)
 {
-	pid_t self = (pid_t)syscall(SYS_gettid);
 	DIR *tasks = opendir("/proc/self/task"); /* our own threads: no root applies */
 	struct dirent *entry;
 	unsigned silent = 0;
@@ -85,7 +113,8 @@ static unsigned drop_others(void)
 			                  .tv_nsec = (long)(until_ns % KM_NS_PER_S) };
 		int64_t tid;
 
-		if (km_num_int(entry->d_name, strlen(entry->d_name), &tid) != 0 || tid == self ||
+		if (km_num_int(entry->d_name, strlen(entry->d_name), &tid) != 0 ||
+		    !has_rights(entry->d_name) ||
 		    syscall(SYS_tgkill, getpid(), (pid_t)tid, SIGRTMIN) != 0) {
 			continue;
 		}

@@ -32,7 +32,7 @@ struct pcm_worker {
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t wake;
+	pthread_cond_t wake, ended;
 	struct km_pcm_reading *front;
 	bool wanted, stop, ready, fresh, left; /* left: nobody will join the thread */
 	int code;                              /* != 0: the thread has ended, why says it */
@@ -48,6 +48,7 @@ static void worker_free(struct pcm_worker *w)
 	km_libpcm_free(w->library);
 	free(w->back);
 	free(w->front);
+	(void)pthread_cond_destroy(&w->ended);
 	(void)pthread_cond_destroy(&w->wake);
 	(void)pthread_mutex_destroy(&w->lock);
 	free(w);
@@ -101,6 +102,7 @@ static void *work(void *worker)
 	pthread_mutex_lock(&w->lock);
 	w->code = ret != 0 ? -ret : ECANCELED;
 	memcpy(w->why, err.text, sizeof(w->why));
+	pthread_cond_signal(&w->ended);
 	left = w->left;
 	pthread_mutex_unlock(&w->lock);
 	if (left) {
@@ -109,16 +111,36 @@ static void *work(void *worker)
 	return NULL;
 }
 
+/* Conditions by the monotonic clock. */
+static int init_condition(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+	int rc = pthread_condattr_init(&attr);
+
+	if (rc == 0) {
+		rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+		rc = rc != 0 ? rc : pthread_cond_init(c, &attr);
+		(void)pthread_condattr_destroy(&attr);
+	}
+	return rc;
+}
+
 static int init_sync(struct pcm_worker *w)
 {
 	int rc = pthread_mutex_init(&w->lock, NULL);
 
-	if (rc == 0) {
-		rc = pthread_cond_init(&w->wake, NULL);
-		if (rc != 0) {
-			(void)pthread_mutex_destroy(&w->lock);
-		}
+	if (rc != 0) {
+		return rc;
 	}
+	rc = init_condition(&w->wake);
+	if (rc == 0) {
+		rc = init_condition(&w->ended);
+		if (rc == 0) {
+			return 0;
+		}
+		(void)pthread_cond_destroy(&w->wake);
+	}
+	(void)pthread_mutex_destroy(&w->lock);
 	return rc;
 }
 
@@ -236,6 +258,7 @@ int pcm_worker_poll(struct pcm_worker *w, int64_t now_ns, struct km_pcm_reading 
 void pcm_worker_close(struct pcm_worker *w)
 {
 	struct timespec until;
+	pthread_t thread;
 	int64_t until_ns;
 	bool ended;
 
@@ -246,21 +269,18 @@ void pcm_worker_close(struct pcm_worker *w)
 	until.tv_sec = (time_t)(until_ns / KM_NS_PER_S);
 	until.tv_nsec = (long)(until_ns % KM_NS_PER_S);
 	pthread_mutex_lock(&w->lock);
+	thread = w->thread; /* w may be gone once it is left */
 	w->stop = true;
 	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
-		worker_free(w);
-		return;
+	while (w->code == 0 && pthread_cond_timedwait(&w->ended, &w->lock, &until) != ETIMEDOUT) {
 	}
-	pthread_mutex_lock(&w->lock);
-	ended = w->code != 0; /* just now */
+	ended = w->code != 0;
 	w->left = !ended;
 	pthread_mutex_unlock(&w->lock);
 	if (ended) {
 		(void)pthread_join(w->thread, NULL);
 		worker_free(w);
 	} else {
-		(void)pthread_detach(w->thread); /* it frees itself, should it ever come back */
+		(void)pthread_detach(thread); /* it frees itself, should it ever come back */
 	}
 }
