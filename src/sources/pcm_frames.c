@@ -151,7 +151,9 @@ static enum km_pcm_event take_text(const struct frame *f, struct km_pcm_message 
 	memcpy(out->text, f->u.text, sizeof(out->text));
 	out->text[sizeof(out->text) - 1] = '\0';
 	for (char *c = out->text; *c != '\0'; c++) {
-		*c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+		if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+			*c = '?';
+		}
 	}
 	return KM_PCM_EVENT_TEXT;
 }
@@ -208,7 +210,7 @@ static enum km_pcm_event take_frame(struct km_pcm_stream *s, struct km_pcm_messa
 	memcpy(&f, s->bytes + s->from, sizeof(f));
 	if (f.version != KM_PCM_FRAME_VERSION) {
 		(void)snprintf(out->text, sizeof(out->text),
-		               "frames of version %u, wanted %u: another build's kubemarla-pcm?",
+		               "frames of version %u, wanted %d: another build's kubemarla-pcm?",
 		               f.version, KM_PCM_FRAME_VERSION);
 		return KM_PCM_EVENT_VERSION;
 	}

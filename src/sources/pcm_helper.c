@@ -28,7 +28,7 @@
 
 #define HELPER_NAME PCM_HELPER_NAME
 /* Of one poll. A pipe holds 64 KiB and a reading has 36 KiB at most: more is a flood. */
-#define DRAIN_MAX_BYTES (512U * 1024U)
+#define DRAIN_MAX_BYTES ((size_t)512 * 1024)
 
 /* ---- starting and ending it ----------------------------------------------------------------- */
 

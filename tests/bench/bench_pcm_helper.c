@@ -75,7 +75,7 @@ static void make_sysfs(char root[static 64])
 		                            "/devices/system/cpu" };
 	char path[128];
 
-	(void)strcpy(root, "/tmp/km-bench-XXXXXX");
+	(void)snprintf(root, 64, "/tmp/km-bench-XXXXXX");
 	if (mkdtemp(root) == NULL) {
 		die("no temporary directory");
 	}
@@ -114,7 +114,6 @@ static void count(void *ctx, const struct km_sample *sample)
 int main(int argc, char **argv)
 {
 	const char *given = getenv("BENCH_PCM_SECONDS");
-	char *build = dirname(strdup(argc > 0 ? argv[0] : "."));
 	struct km_live_settings live = { .procfs = (char[]){ "/proc" },
 		                         .pcm_isolation_process = true };
 	struct km_source_settings settings = { .kind = "pcm" };
@@ -126,9 +125,11 @@ int main(int argc, char **argv)
 	struct km_err err = { .code = 0 };
 	int64_t seconds = 60;
 	unsigned samples = 0;
+	char program[512];
 	char helper[512];
 	char library[512];
 	char sysfs[64];
+	const char *build;
 	double self_s;
 	double began_s;
 	long helper_kib = 0;
@@ -138,6 +139,8 @@ int main(int argc, char **argv)
 		die("BENCH_PCM_SECONDS is no number");
 	}
 	make_sysfs(sysfs);
+	(void)snprintf(program, sizeof(program), "%s", argc > 0 ? argv[0] : ".");
+	build = dirname(program);
 	(void)snprintf(helper, sizeof(helper), "%s/../kubemarla-pcm", build);
 	(void)snprintf(library, sizeof(library), "%s/../tests/libpcm_fake.so", build);
 	live.sysfs = sysfs;

@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -102,6 +103,7 @@ int pcm_c_build_core_event(uint8_t idx, const char *event)
 {
 	char *rest = NULL;
 	char *part;
+	char *text;
 	int l2 = 0;
 	int l3 = 0;
 
@@ -112,9 +114,9 @@ int pcm_c_build_core_event(uint8_t idx, const char *event)
 		(void)fprintf(stderr, "terminate called after throwing an instance of 'char*'\n");
 		abort();
 	}
-	/* cuts the string up where it is, as the real one does */
-	for (part = strtok_r((char *)(uintptr_t)event, "/,", &rest); part != NULL;
-	     part = strtok_r(NULL, "/,", &rest)) {
+	/* cuts the string up where it is, const or not, as the real one does */
+	memcpy(&text, &event, sizeof(text));
+	for (part = strtok_r(text, "/,", &rest); part != NULL; part = strtok_r(NULL, "/,", &rest)) {
 		l2 = l2 || strcmp(part, "name=L2_MISS") == 0;
 		l3 = l3 || strcmp(part, "name=L3_MISS") == 0;
 		if (strcmp(part, "cpu") != 0 && strncmp(part, "event=0x", 8) != 0 &&
@@ -229,7 +231,7 @@ static void check(uint32_t core)
 		abort();
 	}
 	if (stops == (unsigned)number("segv=", 0)) {
-		*(volatile int *)(uintptr_t)number("nowhere=", 0) = 1;
+		*(volatile char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) = 1;
 	}
 }
 

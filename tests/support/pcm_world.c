@@ -56,10 +56,16 @@ void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
 	w->live.pcm_helper = text_of(
 		"%s/%s", build, helper_script != NULL ? "tests/pcm_helper_fake" : "kubemarla-pcm");
 	w->live.pcm_isolation_process = true;
-	(void)strcpy(w->settings.kind, "pcm");
+	(void)snprintf(w->settings.kind, sizeof(w->settings.kind), "pcm");
 	w->args.settings = &w->settings;
 	w->args.live = &w->live;
 	w->args.interval_ns = KM_NS_PER_S;
+}
+
+void pcm_world_set(char **setting, const char *text)
+{
+	free(*setting);
+	*setting = text_of("%s", text);
 }
 
 void pcm_world_fini(struct pcm_world *w)

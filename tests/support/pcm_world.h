@@ -40,6 +40,9 @@ void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
                     const char *helper_script);
 void pcm_world_fini(struct pcm_world *w);
 
+/* Another text for a setting. */
+void pcm_world_set(char **setting, const char *text);
+
 /* Opens the source. returns what open() did. */
 int pcm_world_open(struct pcm_world *w);
 void pcm_world_close(struct pcm_world *w);

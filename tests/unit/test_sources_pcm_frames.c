@@ -81,7 +81,9 @@ static void a_reading_survives_any_cuts_of_the_stream(void **state)
 	unsigned seen[5];
 
 	(void)state;
-	assert_true(s != NULL && r != NULL && b != NULL);
+	assert_non_null(s);
+	assert_non_null(r);
+	assert_non_null(b);
 	for (size_t i = 0; i < KM_ARRAY_LEN(cpus); i++) {
 		for (size_t j = 0; j < KM_ARRAY_LEN(steps); j++) {
 			fill(r, cpus[i], i + j + 1);
@@ -114,7 +116,8 @@ static void texts_come_printable_and_cut(void **state)
 	char longer[300];
 
 	(void)state;
-	assert_true(s != NULL && b != NULL);
+	assert_non_null(s);
+	assert_non_null(b);
 	memset(longer, 'x', sizeof(longer));
 	memcpy(longer, "two\nlines \x1b[31m", 15);
 	longer[sizeof(longer) - 1] = '\0';
@@ -156,7 +159,9 @@ static void a_bad_frame_costs_its_own_reading_only(void **state)
 	unsigned seen[5];
 
 	(void)state;
-	assert_true(s != NULL && r != NULL && b != NULL);
+	assert_non_null(s);
+	assert_non_null(r);
+	assert_non_null(b);
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		b->len = 0;
 		for (uint64_t n = 1; n <= 3; n++) {
@@ -187,7 +192,9 @@ static void parts_of_different_readings_are_not_mixed(void **state)
 	unsigned seen[5];
 
 	(void)state;
-	assert_true(s != NULL && r != NULL && b != NULL);
+	assert_non_null(s);
+	assert_non_null(r);
+	assert_non_null(b);
 	/* 1: no second part; 2: no first part; 3: whole */
 	fill(r, 100, 1);
 	add_reading(b, r);
@@ -227,7 +234,9 @@ static void noise_is_skipped_and_another_version_told(void **state)
 	unsigned seen[5];
 
 	(void)state;
-	assert_true(s != NULL && r != NULL && b != NULL);
+	assert_non_null(s);
+	assert_non_null(r);
+	assert_non_null(b);
 	for (b->len = 0; b->len < 9999; b->len++) {
 		b->at[b->len] = "KPC KP KPCK"[b->len % 11]; /* all but a beginning */
 	}

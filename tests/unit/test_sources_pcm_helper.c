@@ -235,21 +235,21 @@ static void a_probe_says_what_would_be_counted_or_why_not(void **state)
 	assert_false(offer.owns_pmu);
 	(void)setenv("KUBEMARLA_PCM_CPU", "GenuineIntel/6/143", 1);
 
-	strcpy(w.live.pcm_library, "/no/such");
+	pcm_world_set(&w.live.pcm_library, "/no/such");
 	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/such"));
 	/* a library, but of another kind */
-	strcpy(w.live.pcm_library, "libz.so.1");
+	pcm_world_set(&w.live.pcm_library, "libz.so.1");
 	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
 	assert_non_null(strstr(w.err.text, "pcm_c_build_core_event"));
 
-	strcpy(w.live.pcm_helper, "/no/helper");
+	pcm_world_set(&w.live.pcm_helper, "/no/helper");
 	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/helper"));
 	assert_int_equal(pcm_world_open(&w), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/helper"));
 	/* nor is it beside this test */
-	w.live.pcm_helper[0] = '\0';
+	pcm_world_set(&w.live.pcm_helper, "");
 	assert_int_equal(pcm_world_open(&w), -ENOENT);
 	assert_non_null(strstr(w.err.text, "libexec"));
 	pcm_world_fini(&w);

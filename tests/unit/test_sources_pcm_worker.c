@@ -114,7 +114,7 @@ static void what_fails_is_told_and_leaves_libpcm_free(void **state)
 		pcm_world_fini(&w);
 	}
 	thread_world(&w, "");
-	strcpy(w.live.pcm_library, "/no/such");
+	pcm_world_set(&w.live.pcm_library, "/no/such");
 	assert_int_equal(pcm_world_open(&w), -ENOENT);
 	(void)setenv("KUBEMARLA_PCM_CPU", "AuthenticAMD/25/1", 1);
 	assert_int_equal(pcm_world_open(&w), -ENOTSUP);
