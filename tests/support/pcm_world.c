@@ -78,14 +78,25 @@ void pcm_world_fini(struct pcm_world *w)
 	free(w->live.pcm_helper);
 }
 
-static int64_t now_of(const struct pcm_world *w)
+int64_t pcm_world_now(const struct pcm_world *w)
 {
-	return km_clock_mono_ns(km_clock_system()) + w->ahead_ns;
+	return (w->frozen_ns != 0 ? w->frozen_ns : km_clock_mono_ns(km_clock_system())) +
+	       w->ahead_ns;
+}
+
+int pcm_world_probe(struct pcm_world *w, struct km_source_offer *out)
+{
+	int ret;
+
+	do {
+		ret = km_source_probe(&w->args, out, &w->err);
+	} while (ret == -ETIMEDOUT && km_clock_mono_ns(km_clock_system()) < w->deadline_ns);
+	return ret;
 }
 
 int pcm_world_open(struct pcm_world *w)
 {
-	w->args.now_ns = now_of(w);
+	w->args.now_ns = pcm_world_now(w);
 	w->samples = 0;
 	memset(&w->err, 0, sizeof(w->err));
 	w->state = km_source_open(&w->args, &w->source, &w->err);
@@ -114,7 +125,7 @@ static void keep(void *ctx, const struct km_sample *sample)
 
 int pcm_world_read(struct pcm_world *w)
 {
-	w->state = km_source_read(w->source, now_of(w), keep, w, &w->err);
+	w->state = km_source_read(w->source, pcm_world_now(w), keep, w, &w->err);
 	return w->state;
 }
 
@@ -134,7 +145,7 @@ void pcm_world_step(struct pcm_world *w)
 	}
 	if (h->pid == 0) {
 		/* it waits to be started again */
-		w->ahead_ns += h->retry_ns > now_of(w) ? h->retry_ns - now_of(w) : 0;
+		w->ahead_ns += h->retry_ns > pcm_world_now(w) ? h->retry_ns - pcm_world_now(w) : 0;
 	} else {
 		fds[1].fd = pidfd_open(h->pid, 0);
 		assert_true(fds[1].fd >= 0);

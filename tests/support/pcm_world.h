@@ -22,6 +22,7 @@ struct pcm_world {
 	struct km_source_settings settings;
 	struct km_source_args args;
 	struct km_source *source; /* NULL = not open */
+	int64_t frozen_ns;        /* the time, not 0: instead of the clock's */
 	int64_t ahead_ns;         /* of the clock */
 	int64_t deadline_ns;      /* of the whole test, by the clock itself */
 
@@ -39,6 +40,12 @@ struct pcm_world {
 void pcm_world_init(struct pcm_world *w, unsigned cpus, const char *script,
                     const char *helper_script);
 void pcm_world_fini(struct pcm_world *w);
+
+/* The time as the source is told it. */
+int64_t pcm_world_now(const struct pcm_world *w);
+
+/* Probes; again when a busy machine did not answer in the second a probe has. */
+int pcm_world_probe(struct pcm_world *w, struct km_source_offer *out);
 
 /* Another text for a setting. */
 void pcm_world_set(char **setting, const char *text);

@@ -205,7 +205,7 @@ static void an_unknown_intel_processor_gives_ipc_only(void **state)
 	(void)state;
 	pcm_world_init(&w, 2, "", NULL);
 	(void)setenv("KUBEMARLA_PCM_CPU", "GenuineIntel/6/250", 1);
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), 0);
+	assert_int_equal(pcm_world_probe(&w, &offer), 0);
 	assert_int_equal(offer.cpu, 1U << KM_COUNT_CYCLES | 1U << KM_COUNT_INSTRUCTIONS);
 	assert_int_equal(pcm_world_open(&w), 0);
 	pcm_world_until_samples(&w, 2);
@@ -222,7 +222,7 @@ static void a_probe_says_what_would_be_counted_or_why_not(void **state)
 
 	(void)state;
 	pcm_world_init(&w, 2, "hang", NULL); /* init is not a probe's business */
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), 0);
+	assert_int_equal(pcm_world_probe(&w, &offer), 0);
 	assert_true(offer.owns_pmu);
 	assert_int_equal(offer.cpu, 1U << KM_COUNT_CYCLES | 1U << KM_COUNT_INSTRUCTIONS |
 	                                    1U << KM_COUNT_L2_MISS | 1U << KM_COUNT_L3_MISS);
@@ -230,21 +230,21 @@ static void a_probe_says_what_would_be_counted_or_why_not(void **state)
 	assert_non_null(strstr(offer.note, "GenuineIntel 6/143, Sapphire Rapids"));
 
 	(void)setenv("KUBEMARLA_PCM_CPU", "AuthenticAMD/25/1", 1);
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOTSUP);
+	assert_int_equal(pcm_world_probe(&w, &offer), -ENOTSUP);
 	assert_non_null(strstr(w.err.text, "AuthenticAMD 25/1"));
 	assert_false(offer.owns_pmu);
 	(void)setenv("KUBEMARLA_PCM_CPU", "GenuineIntel/6/143", 1);
 
 	pcm_world_set(&w.live.pcm_library, "/no/such");
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
+	assert_int_equal(pcm_world_probe(&w, &offer), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/such"));
 	/* a library, but of another kind */
 	pcm_world_set(&w.live.pcm_library, "libz.so.1");
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
+	assert_int_equal(pcm_world_probe(&w, &offer), -ENOENT);
 	assert_non_null(strstr(w.err.text, "pcm_c_build_core_event"));
 
 	pcm_world_set(&w.live.pcm_helper, "/no/helper");
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -ENOENT);
+	assert_int_equal(pcm_world_probe(&w, &offer), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/helper"));
 	assert_int_equal(pcm_world_open(&w), -ENOENT);
 	assert_non_null(strstr(w.err.text, "/no/helper"));

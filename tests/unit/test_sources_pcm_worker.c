@@ -45,7 +45,7 @@ static void the_thread_counts_as_the_helper_does(void **state)
 
 	(void)state;
 	thread_world(&w, "");
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), 0);
+	assert_int_equal(pcm_world_probe(&w, &offer), 0);
 	assert_true(offer.owns_pmu);
 	assert_int_equal(offer.cpu, 1U << KM_COUNT_CYCLES | 1U << KM_COUNT_INSTRUCTIONS |
 	                                    1U << KM_COUNT_L2_MISS | 1U << KM_COUNT_L3_MISS);
@@ -89,7 +89,7 @@ static void what_libpcm_needs_of_the_environment_is_asked_for(void **state)
 	(void)unsetenv("PCM_NO_MSR");
 	assert_int_equal(pcm_world_open(&w), -EPERM);
 	assert_non_null(strstr(w.err.text, "PCM_NO_MSR is \"\", wanted 1"));
-	assert_int_equal(km_source_probe(&w.args, &offer, &w.err), -EPERM);
+	assert_int_equal(pcm_world_probe(&w, &offer), -EPERM);
 	(void)setenv("PCM_NO_MSR", "1", 1);
 	(void)setenv("PCM_KEEP_NMI_WATCHDOG", "0", 1);
 	assert_int_equal(pcm_world_open(&w), -EPERM);
