@@ -31,7 +31,7 @@ static void betraying_folder(struct dataset_world *w, enum key key)
 		for (unsigned s = 0; s < SCENARIOS; s++) {
 			unsigned k = key == KEY_CAMPAIGN ? c : key == KEY_FAMILY ? c / 2 : s;
 			struct dataset_pair *p;
-			char campaign[16];
+			char campaign[32];
 
 			(void)snprintf(campaign, sizeof(campaign), "%c_V0%u", 'A' + (int)c / 2,
 			               c % 2);

@@ -20,7 +20,7 @@ static struct km_dataset *folder_of(struct dataset_world *w, const size_t *sizes
 {
 	dataset_world_init(w);
 	for (size_t c = 0; c < count; c++) {
-		char campaign[16];
+		char campaign[32];
 
 		(void)snprintf(campaign, sizeof(campaign), "C%zu_V01", c);
 		dataset_world_run(w, campaign, "200", DATASET_LOCAL, 500)->samples = 12;
