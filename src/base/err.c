@@ -7,6 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Values seen come from outside: a newline or an escape in one may not reach a log or a terminal.
+ */
+static void make_one_line(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 int km_err_set(struct km_err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -17,6 +27,7 @@ int km_err_set(struct km_err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap); /* cut off is fine: one line */
 	va_end(ap);
+	make_one_line(err->text);
 	return -code;
 }
 
@@ -35,6 +46,7 @@ int km_err_errno(struct km_err *err, int code, const char *fmt, ...)
 	len = strlen(err->text);
 	(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s",
 	               km_strerror(code, reason, sizeof(reason)));
+	make_one_line(err->text);
 	return -code;
 }
 
@@ -52,6 +64,7 @@ int km_err_prefix(struct km_err *err, const char *fmt, ...)
 	va_end(ap);
 	len = strlen(err->text);
 	(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s", old);
+	make_one_line(err->text);
 	return -err->code;
 }
 

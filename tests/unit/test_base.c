@@ -36,6 +36,19 @@ static void error_text_grows_as_it_rises(void **state)
 	assert_string_equal(km_strerror(EACCES, text, sizeof(text)), "Permission denied");
 }
 
+static void error_texts_are_one_line_whatever_was_seen(void **state)
+{
+	struct km_err err = { .code = 0 };
+
+	(void)state;
+	(void)km_err_set(&err, EINVAL, "saw \"%s\"", "a\nb\x1b[2J\x7f\t\xc3\xa9");
+	assert_string_equal(err.text, "saw \"a?b?[2J??\xc3\xa9\"");
+	(void)km_err_prefix(&err, "%s", "x\r\n");
+	assert_string_equal(err.text, "x??: saw \"a?b?[2J??\xc3\xa9\"");
+	(void)km_err_errno(&err, ENOENT, "%s", "/a\n");
+	assert_string_equal(err.text, "/a?: No such file or directory");
+}
+
 static void long_error_text_is_cut_not_overrun(void **state)
 {
 	struct km_err err = { .code = 0 };
@@ -413,6 +426,7 @@ static void generator_repeats_and_is_uniform(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(error_texts_are_one_line_whatever_was_seen),
 		cmocka_unit_test(error_text_grows_as_it_rises),
 		cmocka_unit_test(long_error_text_is_cut_not_overrun),
 		cmocka_unit_test(buffer_appends_and_hands_over),

@@ -17,7 +17,7 @@ struct km_err {
 };
 
 /*
- * Records an error. `code` is a positive errno. err may be NULL.
+ * Records an error. `code` is a positive errno. err may be NULL. Control characters become '?'.
  * returns -code, so that a function can end with `return km_err_set(err, EINVAL, "...")`.
  */
 int km_err_set(struct km_err *err, int code, const char *fmt, ...) KM_PRINTF(3, 4);
