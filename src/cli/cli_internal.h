@@ -37,6 +37,7 @@ int km_cli_doctor(int argc, char **argv);
 /* Recorded runs to a model, and how good it is: eval.c */
 int km_cli_train(int argc, char **argv);
 int km_cli_eval(int argc, char **argv);
+int km_cli_search(int argc, char **argv); /* search.c */
 
 /* A model file: model.c */
 int km_cli_model(int argc, char **argv);

@@ -37,7 +37,7 @@ int km_protocol_parse(const char *text)
 	return -1;
 }
 
-static uint32_t group_of(const struct km_dataset_row *row, enum km_protocol p)
+uint32_t crossval_group(const struct km_dataset_row *row, enum km_protocol p)
 {
 	switch (p) {
 	case KM_PROTOCOL_CAMPAIGN:
@@ -49,7 +49,7 @@ static uint32_t group_of(const struct km_dataset_row *row, enum km_protocol p)
 	}
 }
 
-static bool touches(const struct km_dataset_row *row, enum km_protocol p, uint32_t group)
+bool crossval_touches(const struct km_dataset_row *row, enum km_protocol p, uint32_t group)
 {
 	switch (p) {
 	case KM_PROTOCOL_CAMPAIGN:
@@ -61,8 +61,7 @@ static bool touches(const struct km_dataset_row *row, enum km_protocol p, uint32
 	}
 }
 
-/* Groups of the scored rows, in the order of their first row. Owned. */
-static uint32_t *list_groups(const struct km_dataset *d, enum km_protocol p, size_t *count)
+uint32_t *crossval_list(const struct km_dataset *d, enum km_protocol p, size_t *count)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
@@ -70,7 +69,7 @@ static uint32_t *list_groups(const struct km_dataset *d, enum km_protocol p, siz
 
 	*count = 0;
 	for (size_t i = 0; group != NULL && i < row_count; i++) {
-		uint32_t g = group_of(&row[i], p);
+		uint32_t g = crossval_group(&row[i], p);
 		size_t at = 0;
 
 		if (!row[i].score)
@@ -87,7 +86,7 @@ size_t crossval_groups(const struct km_dataset *d, enum km_protocol p)
 {
 	size_t count;
 
-	free(list_groups(d, p, &count));
+	free(crossval_list(d, p, &count));
 	return count;
 }
 
@@ -113,8 +112,8 @@ static int run_fold(struct job *job, uint32_t group, bool *keep, bool *ask, stru
 	int rc;
 
 	for (size_t i = 0; i < row_count; i++) {
-		keep[i] = !touches(&row[i], job->cv->protocol, group);
-		ask[i] = group_of(&row[i], job->cv->protocol) == group;
+		keep[i] = !crossval_touches(&row[i], job->cv->protocol, group);
+		ask[i] = crossval_group(&row[i], job->cv->protocol) == group;
 	}
 	rc = table_build(d, job->subject, keep, &t, err);
 	if (rc == -ENODATA)
@@ -188,7 +187,7 @@ int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
 	(void)km_dataset_rows(cv->dataset, &row_count);
 	for (size_t i = 0; i < row_count * PREDICTIONS_PER_ROW; i++)
 		out[i] = NAN;
-	job.group = list_groups(cv->dataset, cv->protocol, &job.group_count);
+	job.group = crossval_list(cv->dataset, cv->protocol, &job.group_count);
 	if (job.group == NULL)
 		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
 	if (job.group_count < 2) {

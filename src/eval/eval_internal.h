@@ -31,6 +31,11 @@ struct learner {
 	void (*release)(void *state);
 };
 
+/* Trees of the recipe; `valid` and progress as km_booster_train takes them, NULL = none. */
+int trees_train(const struct subject *s, const struct table *t, const struct table *valid,
+                km_train_progress_fn *progress, void *ctx, struct km_booster **out,
+                struct km_err *err) KM_MUST_CHECK;
+
 extern const struct learner learner_trees, learner_mean, learner_ridge;
 
 /* What is judged. */
@@ -90,6 +95,13 @@ struct crossval {
 	void *ctx;
 	const char *what; /* for the progress line */
 };
+
+/* Groups of the scored rows, in the order of their first row. Owned; NULL: out of memory. */
+uint32_t *crossval_list(const struct km_dataset *d, enum km_protocol p, size_t *count);
+
+/* The group a row's label is in; whether its label or its counters come from a group. */
+uint32_t crossval_group(const struct km_dataset_row *row, enum km_protocol p);
+bool crossval_touches(const struct km_dataset_row *row, enum km_protocol p, uint32_t group);
 
 /* Number of groups the protocol finds in the dataset. */
 size_t crossval_groups(const struct km_dataset *d, enum km_protocol p);

@@ -33,16 +33,20 @@ static char *monotone(const struct subject *s)
 	return text;
 }
 
-static int trees_fit(const struct subject *s, const struct table *t, void **state,
-                     struct km_err *err)
+int trees_train(const struct subject *s, const struct table *t, const struct table *valid,
+                km_train_progress_fn *progress, void *ctx, struct km_booster **out,
+                struct km_err *err)
 {
 	const struct km_recipe *r = &s->recipe;
 	char *constraints = r->monotone_inflight ? monotone(s) : NULL;
 	struct km_train_rows rows = { t->rows, t->labels, t->weights, t->count, t->columns };
+	struct km_train_rows held = { .row_count = 0 };
 	struct km_train_params p;
-	struct km_booster *b;
 	int rc;
 
+	if (valid != NULL)
+		held = (struct km_train_rows){ valid->rows, valid->labels, valid->weights,
+			                       valid->count, valid->columns };
 	km_train_params_init(&p);
 	p.rounds = r->rounds;
 	p.max_depth = r->max_depth;
@@ -59,10 +63,18 @@ static int trees_fit(const struct subject *s, const struct table *t, void **stat
 	p.gamma = r->gamma;
 	p.np_share = r->np_share;
 	p.monotone_constraints = constraints;
-	rc = km_booster_train(&p, &rows, NULL, NULL, NULL, &b, err);
+	rc = km_booster_train(&p, &rows, valid != NULL ? &held : NULL, progress, ctx, out, err);
 	free(constraints);
-	if (rc == 0)
-		*state = b;
+	return rc;
+}
+
+static int trees_fit(const struct subject *s, const struct table *t, void **state,
+                     struct km_err *err)
+{
+	struct km_booster *b = NULL;
+	int rc = trees_train(s, t, NULL, NULL, NULL, &b, err);
+
+	*state = b;
 	return rc;
 }
 

@@ -13,6 +13,7 @@
 
 #include "km/base/buf.h"
 #include "km/base/err.h"
+#include "km/core/recipe.h"
 #include "km/dataset/dataset.h"
 #include "km/eval/metrics.h"
 #include "km/report/plot.h"
@@ -113,6 +114,23 @@ void km_eval_report_text(const struct km_eval_report *r, struct km_buf *out);
  */
 int km_eval_report_html(const struct km_eval_report *r, const struct km_plotter *plotter,
                         struct km_buf *out, struct km_err *missing) KM_MUST_CHECK;
+
+/* A recipe that was tried. */
+struct km_search_trial {
+	struct km_recipe recipe; /* rounds: where the held-out loss was least */
+	double mae, mae_empty;   /* of NP, held out; mae_empty NaN for diagnosis */
+	double pair_accuracy125;
+	double score; /* what is least: the mean of the MAEs */
+};
+
+/*
+ * Tries `count` recipes: the feature list's own first, then seeded draws around it. Each is trained
+ * without every group of the protocol in turn; the number of rounds is the one at which the loss on
+ * what was left out is least, taken over all groups. out [count], best first.
+ * returns as km_evaluate.
+ */
+int km_search(const struct km_eval_options *options, enum km_protocol protocol, size_t count,
+              uint64_t seed, struct km_search_trial *out, struct km_err *err) KM_MUST_CHECK;
 
 struct km_train_job {
 	struct km_eval_options options; /* dataset, pairs, features; model is where it goes */
