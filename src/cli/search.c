@@ -18,11 +18,9 @@
 
 static const char search_usage[] =
 	"search --dataset DIR --features FILE [OPTION]...\n\n"
-	"Tries recipes for the features in FILE: its own, then seeded draws. Each is trained "
-        "without\n"
-	"one group at a time and judged on it, rounds included. Prints the trials, and the best "
-        "as\n"
-	"the `training` part of a features.yaml. Nothing is written.\n\n"
+	"Tries recipes for the features in FILE: its own, then seeded draws. Each is trained\n"
+	"without one group at a time and judged on it, rounds included. Prints the trials, and\n"
+	"the best as the `training` part of a features.yaml. Nothing is written.\n\n"
 	"  --dataset DIR     runs.csv, traces/ and, for placement, pairs.csv\n"
 	"  --features FILE   features and recipe\n"
 	"  --cv WHAT         campaign, family (default) or scenario: what is left out\n"

@@ -66,9 +66,13 @@ static int find_rounds(const struct exam *e, struct subject *s, enum km_protocol
 	bool *keep = calloc(e->row_count + 1, sizeof(*keep));
 	struct curve curve = { .loss = { 0 } };
 	uint32_t best = ROUNDS_LEAST;
-	int rc = group != NULL && keep != NULL ? 0
-	                                       : km_err_set(err, ENOMEM, "search: out of memory");
+	int rc = 0;
 
+	if (group == NULL || keep == NULL) {
+		free(group);
+		free(keep);
+		return km_err_set(err, ENOMEM, "search: out of memory");
+	}
 	s->recipe.rounds = ROUNDS_MAX;
 	for (size_t i = 0; rc == 0 && i < group_count; i++)
 		rc = add_group(e, s, protocol, group[i], keep, &curve, err);
