@@ -132,6 +132,7 @@ struct selection {
 	bool mask_now;
 	unsigned inflight;       /* pods on their way; KM_ROW_INFLIGHT only */
 	uint32_t scenario;       /* UINT32_MAX = all */
+	uint32_t campaign;       /* likewise */
 	const float *margin;     /* as crossval_run gives them */
 	const float *low, *high; /* bounds of ln slowdown likewise; NULL = none */
 };

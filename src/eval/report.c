@@ -10,7 +10,7 @@
 
 #include "eval_internal.h"
 
-#define ALL_SCENARIOS UINT32_MAX
+#define ALL UINT32_MAX
 
 static unsigned pods_in_flight(const struct km_dataset_row *row)
 {
@@ -20,7 +20,8 @@ static unsigned pods_in_flight(const struct km_dataset_row *row)
 static bool selected(const struct selection *s, const struct km_dataset_row *row, float margin)
 {
 	return row->score && row->kind == s->kind && !isnan(margin) &&
-	       (s->scenario == ALL_SCENARIOS || row->scenario == s->scenario) &&
+	       (s->scenario == ALL || row->scenario == s->scenario) &&
+	       (s->campaign == ALL || row->campaign == s->campaign) &&
 	       (row->kind != KM_ROW_INFLIGHT || pods_in_flight(row) == s->inflight);
 }
 
@@ -116,34 +117,39 @@ static enum km_row_kind main_kind(const struct km_eval_report *r)
 	return r->placement ? KM_ROW_LIGHTER : KM_ROW_DIAGNOSIS;
 }
 
-static int fill_scenarios(struct km_eval_report *r, const struct km_dataset *d,
-                          const struct selection *base)
+/* What rows are told apart by. */
+enum grouping { BY_SCENARIO, BY_CAMPAIGN };
+
+/* A part for each group that has a selected row, in the order of the first. */
+static int fill_groups(const struct km_dataset *d, const struct selection *base, enum grouping by,
+                       struct km_eval_part **parts, size_t *count)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
 	size_t cap = 0;
 
 	for (size_t i = 0; i < row_count; i++) {
-		const char *name = km_dataset_name(d, row[i].scenario);
+		uint32_t id = by == BY_SCENARIO ? row[i].scenario : row[i].campaign;
+		const char *name = km_dataset_name(d, id);
 		struct selection s = *base;
 		struct km_eval_part *part;
 		size_t at = 0;
 
-		s.scenario = row[i].scenario;
+		*(by == BY_SCENARIO ? &s.scenario : &s.campaign) = id;
 		if (!selected(&s, &row[i], s.margin[prediction_at(i, s.layout, s.mask_now)]))
 			continue;
-		while (at < r->scenario_count && strcmp(r->by_scenario[at].name, name) != 0)
+		while (at < *count && strcmp((*parts)[at].name, name) != 0)
 			at++;
-		if (at < r->scenario_count)
+		if (at < *count)
 			continue;
 		if (at == cap) {
-			part = reallocarray(r->by_scenario, 2 * cap + 32, sizeof(*part));
+			part = reallocarray(*parts, 2 * cap + 32, sizeof(*part));
 			if (part == NULL)
 				return -ENOMEM;
-			r->by_scenario = part;
+			*parts = part;
 			cap = 2 * cap + 32;
 		}
-		part = &r->by_scenario[r->scenario_count++];
+		part = &(*parts)[(*count)++];
 		memset(part, 0, sizeof(*part));
 		(void)snprintf(part->name, sizeof(part->name), "%s", name);
 		if (fill_part(d, &s, 0, part) != 0)
@@ -194,7 +200,8 @@ int report_fill(struct km_eval_report *r, const struct km_dataset *d, const floa
 		.kind = main_kind(r),
 		.layout = KM_LAYOUT_RECORDED,
 		.mask_now = r->mask_now,
-		.scenario = ALL_SCENARIOS,
+		.scenario = ALL,
+		.campaign = ALL,
 		.margin = margin,
 		.low = low,
 		.high = high,
@@ -202,7 +209,9 @@ int report_fill(struct km_eval_report *r, const struct km_dataset *d, const floa
 	int rc = fill_part(d, &s, rounds, &r->metrics);
 
 	if (rc == 0)
-		rc = fill_scenarios(r, d, &s);
+		rc = fill_groups(d, &s, BY_SCENARIO, &r->by_scenario, &r->scenario_count);
+	if (rc == 0)
+		rc = fill_groups(d, &s, BY_CAMPAIGN, &r->by_campaign, &r->campaign_count);
 	if (rc == 0)
 		rc = fill_points(r, d, &s);
 	for (int l = 0; rc == 0 && l < KM_LAYOUT_N; l++) {
@@ -231,7 +240,8 @@ int report_add_baseline(struct km_eval_report *r, const struct km_dataset *d,
 		.kind = main_kind(r),
 		.layout = KM_LAYOUT_RECORDED,
 		.mask_now = r->mask_now,
-		.scenario = ALL_SCENARIOS,
+		.scenario = ALL,
+		.campaign = ALL,
 		.margin = margin,
 	};
 	struct km_eval_part *part = &r->baseline[r->baseline_count];
@@ -248,6 +258,7 @@ int report_add_baseline(struct km_eval_report *r, const struct km_dataset *d,
 void km_eval_report_fini(struct km_eval_report *r)
 {
 	free(r->by_scenario);
+	free(r->by_campaign);
 	free(r->gain);
 	free(r->point);
 	memset(r, 0, sizeof(*r));

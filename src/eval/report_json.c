@@ -91,6 +91,7 @@ void km_eval_report_json(const struct km_eval_report *r, struct km_buf *out)
 	if (r->placement)
 		put_parts(&j, "inflight", "pods", r->inflight, KM_ARRAY_LEN(r->inflight));
 	put_parts(&j, "byScenario", "scenario", r->by_scenario, r->scenario_count);
+	put_parts(&j, "byCampaign", "campaign", r->by_campaign, r->campaign_count);
 	put_parts(&j, "byLayout", "layout", r->by_layout, KM_LAYOUT_N);
 	km_json_put_string(&j, "baselineProtocol", r->baseline_protocol);
 	put_parts(&j, "baselines", "baseline", r->baseline, r->baseline_count);

@@ -100,6 +100,9 @@ void km_eval_report_text(const struct km_eval_report *r, struct km_buf *out)
 	put_head(out, "by scenario");
 	for (size_t i = 0; i < r->scenario_count; i++)
 		put_line(out, r->by_scenario[i].name, &r->by_scenario[i].scores);
+	put_head(out, "by campaign");
+	for (size_t i = 0; i < r->campaign_count; i++)
+		put_line(out, r->by_campaign[i].name, &r->by_campaign[i].scores);
 	if (r->gain_count > 0)
 		km_buf_str(out, "\n  gain by feature\n");
 	for (size_t i = 0; i < r->gain_count && i < GAINS_SHOWN; i++)

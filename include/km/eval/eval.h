@@ -83,6 +83,8 @@ struct km_eval_report {
 	struct km_eval_part inflight[3];  /* 1, 2, 3 pods on their way; rows = 0: none */
 	struct km_eval_part *by_scenario; /* [scenario_count] */
 	size_t scenario_count;
+	struct km_eval_part *by_campaign; /* [campaign_count] */
+	size_t campaign_count;
 	struct km_eval_part by_layout[KM_LAYOUT_N];
 	struct km_eval_part baseline[4];
 	size_t baseline_count;
