@@ -56,11 +56,11 @@ esac
 
 echo 'Three nodes, each with a synthetic counter trace:'
 echo '  node-quiet: no interference'
-echo '  node-busy:  some, of computing neighbours'
-echo '  node-noisy: a lot, of neighbours that sweep through memory'
-trace node-quiet none 1
-trace node-busy cpu:2 2
-trace node-noisy membw:4 3
+echo '  node-busy:  some, of a computing neighbour'
+echo '  node-noisy: a lot, of neighbours that thrash the last-level cache'
+trace node-quiet none 5
+trace node-busy cpu:1 5
+trace node-noisy l3:3 5
 sed "s|@TRACES@|$tmp|" deploy/demo/kubemarla.yaml >"$tmp/kubemarla.yaml"
 
 # Its own session: Ctrl-C comes here only, and `finish` stops it once. The ready line comes through

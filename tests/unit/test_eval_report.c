@@ -172,6 +172,7 @@ static void want_report(const cJSON *report, bool placement)
 		{ "byLayout", ARRAY, false },
 		{ "baselines", ARRAY, false },
 		/* beside the promised ones */
+		{ "byCampaign", ARRAY, false },
 		{ "protocol", STRING, false },
 		{ "inSample", BOOL, false },
 		{ "nowKnown", BOOL, false },
