@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "counter.h"
+
 /* user, nice, system, idle: what the oldest kernels print. */
 #define STAT_FIELDS_MIN 4
 #define STAT_FIELDS     8 /* and iowait, irq, softirq, steal; guests' time is in user and nice */
@@ -69,21 +71,7 @@ static bool skip_prefix(struct text *word, const char *prefix)
 /* The whole word as a number. */
 static bool is_number(const struct text *word, uint64_t *out)
 {
-	uint64_t value = 0;
-
-	if (word->at == word->end) {
-		return false;
-	}
-	for (const char *c = word->at; c < word->end; c++) {
-		unsigned digit = (unsigned)(*c - '0');
-
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10) {
-			return false;
-		}
-		value = 10 * value + digit;
-	}
-	*out = value;
-	return true;
+	return km_counter_parse(word->at, (size_t)(word->end - word->at), out) == 0;
 }
 
 static bool next_number(struct text *line, uint64_t *out)

@@ -20,11 +20,13 @@
 #include "km/sources/source.h"
 
 #include "sources/os_parse.h"
+#include "support/tree.h"
 
 #define NODES_MAX 2
 
-struct tree {
-	char dir[64], procfs[96], cgroupfs[96];
+struct os_world {
+	struct tree tree;
+	char procfs[96], cgroupfs[96];
 	struct km_live_settings live;
 	struct km_source_settings settings;
 	struct km_node_settings node[NODES_MAX];
@@ -41,51 +43,20 @@ struct tree {
 	struct km_err err;
 };
 
-/* Writes a file below the tree, and the directories above it. */
-static void put(const struct tree *t, const char *path, const char *text)
+static void put_pressure(const struct os_world *t, const char *path, unsigned long total_us)
 {
-	char full[256];
-	FILE *f;
-
-	(void)snprintf(full, sizeof(full), "%s/%s", t->dir, path);
-	for (char *slash = strchr(full + strlen(t->dir) + 1, '/'); slash != NULL;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(full, 0700); /* there already, as a rule */
-		*slash = '/';
-	}
-	f = fopen(full, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
+	tree_put(&t->tree, path,
+	         "some avg10=1.00 avg60=0.00 avg300=0.00 total=%lu\n"
+	         "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+	         total_us);
 }
 
-static void drop(const struct tree *t, const char *path)
-{
-	char full[256];
-
-	(void)snprintf(full, sizeof(full), "%s/%s", t->dir, path);
-	assert_int_equal(unlink(full), 0);
-}
-
-static void put_pressure(const struct tree *t, const char *path, unsigned long total_us)
-{
-	char text[160];
-
-	(void)snprintf(text, sizeof(text),
-	               "some avg10=1.00 avg60=0.00 avg300=0.00 total=%lu\n"
-	               "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
-	               total_us);
-	put(t, path, text);
-}
-
-static void tree_init(struct tree *t)
+static void world_init(struct os_world *t)
 {
 	memset(t, 0, sizeof(*t));
-	strcpy(t->dir, "/tmp/km-test-os-XXXXXX");
-	assert_non_null(mkdtemp(t->dir));
-	(void)snprintf(t->procfs, sizeof(t->procfs), "%s/proc", t->dir);
-	(void)snprintf(t->cgroupfs, sizeof(t->cgroupfs), "%s/cg", t->dir);
+	tree_init(&t->tree);
+	(void)snprintf(t->procfs, sizeof(t->procfs), "%s/proc", t->tree.root);
+	(void)snprintf(t->cgroupfs, sizeof(t->cgroupfs), "%s/cg", t->tree.root);
 	t->live.procfs = t->procfs;
 	t->live.cgroupfs = t->cgroupfs;
 	strcpy(t->settings.kind, "os");
@@ -98,7 +69,7 @@ static void tree_init(struct tree *t)
 
 static char no_group[] = "";
 
-static void add_node(struct tree *t, const char *name, char *group)
+static void add_node(struct os_world *t, const char *name, char *group)
 {
 	struct km_node_settings *n = &t->node[t->args.node_count];
 
@@ -107,7 +78,7 @@ static void add_node(struct tree *t, const char *name, char *group)
 	t->nodes[t->args.node_count++] = n;
 }
 
-static void tree_open(struct tree *t)
+static void world_open(struct os_world *t)
 {
 	t->args.now_ns = t->now_ns;
 	if (km_source_open(&t->args, &t->source, &t->err) != 0) {
@@ -117,7 +88,7 @@ static void tree_open(struct tree *t)
 
 static void on_sample(void *ctx, const struct km_sample *s)
 {
-	struct tree *t = ctx;
+	struct os_world *t = ctx;
 
 	assert_null(km_sample_implausible(s));
 	assert_true(s->cpu_count <= KM_ARRAY_LEN(t->cpu));
@@ -134,7 +105,7 @@ static void on_sample(void *ctx, const struct km_sample *s)
 }
 
 /* returns how many samples came. */
-static unsigned read_after(struct tree *t, double seconds)
+static unsigned read_after(struct os_world *t, double seconds)
 {
 	t->now_ns += llround(seconds * 1e9);
 	t->count = 0;
@@ -142,7 +113,7 @@ static unsigned read_after(struct tree *t, double seconds)
 	return t->count;
 }
 
-static uint64_t fault(const struct tree *t, enum km_source_fault f)
+static uint64_t fault(const struct os_world *t, enum km_source_fault f)
 {
 	struct km_source_stats stats;
 
@@ -150,13 +121,10 @@ static uint64_t fault(const struct tree *t, enum km_source_fault f)
 	return stats.fault[f];
 }
 
-static void tree_fini(struct tree *t)
+static void world_fini(struct os_world *t)
 {
-	char command[128];
-
 	km_source_close(t->source);
-	(void)snprintf(command, sizeof(command), "rm -r %s", t->dir);
-	assert_int_equal(system(command), 0);
+	tree_fini(&t->tree);
 }
 
 static void near(double got, double want)
@@ -168,26 +136,26 @@ static void near(double got, double want)
 
 static void every_count_is_the_change_between_two_reads(void **state)
 {
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
-	put(&t, "proc/stat",
-	    "cpu  999 0 0 0 0 0 0 0 0 0\n"
-	    "cpu0 100 10 20 1000 50 1 2 30 5 0\n"
-	    "cpu1 200 0 0 2000 0 0 0 0 0 0\n"
-	    "intr 5 1 2\nctxt 1000\nprocs_running 4\n");
+	world_init(&t);
+	tree_put(&t.tree, "proc/stat",
+	         "cpu  999 0 0 0 0 0 0 0 0 0\n"
+	         "cpu0 100 10 20 1000 50 1 2 30 5 0\n"
+	         "cpu1 200 0 0 2000 0 0 0 0 0 0\n"
+	         "intr 5 1 2\nctxt 1000\nprocs_running 4\n");
 	put_pressure(&t, "proc/pressure/cpu", 1000000);
 	put_pressure(&t, "proc/pressure/io", 5);
-	tree_open(&t);
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0); /* the baseline */
-	put(&t, "proc/stat",
-	    "cpu  999 0 0 0 0 0 0 0 0 0\n"
-	    /* +20 user +10 nice +5 sys +100 idle +20 iowait +1 irq +4 softirq
-	       +40 steal; the guest's 5 are in user already */
-	    "cpu0 120 20 25 1100 70 2 6 70 10 0\n"
-	    "cpu1 200 0 0 2200 0 0 0 0 0 0\n"
-	    "intr 5 1 2\nctxt 4000\nprocs_running 1\n");
+	tree_put(&t.tree, "proc/stat",
+	         "cpu  999 0 0 0 0 0 0 0 0 0\n"
+	         /* +20 user +10 nice +5 sys +100 idle +20 iowait +1 irq +4 softirq
+	            +40 steal; the guest's 5 are in user already */
+	         "cpu0 120 20 25 1100 70 2 6 70 10 0\n"
+	         "cpu1 200 0 0 2200 0 0 0 0 0 0\n"
+	         "intr 5 1 2\nctxt 4000\nprocs_running 1\n");
 	put_pressure(&t, "proc/pressure/cpu", 1600000);
 	put_pressure(&t, "proc/pressure/io", 5);
 	assert_int_equal(read_after(&t, 2), 1);
@@ -206,20 +174,20 @@ static void every_count_is_the_change_between_two_reads(void **state)
 	near(t.host[KM_HOST_RUNNABLE], 0); /* the reader does not count itself */
 	near(t.host[KM_HOST_CONTEXT_SWITCHES], 3000);
 	near(t.host[KM_HOST_MEM_READ_BYTES], NAN);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void cpus_come_and_go(void **state)
 {
 	struct km_source_stats stats;
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
-	put(&t, "proc/stat", "cpu0 0 0 0 100\ncpu1 0 0 0 100\n");
-	tree_open(&t);
+	world_init(&t);
+	tree_put(&t.tree, "proc/stat", "cpu0 0 0 0 100\ncpu1 0 0 0 100\n");
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0);
-	put(&t, "proc/stat", "cpu0 50 0 0 150\n"); /* CPU 1 went offline */
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 150\n"); /* CPU 1 went offline */
 	assert_int_equal(read_after(&t, 1), 1);
 	assert_int_equal(t.cpu_count, 2);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], 0.5e9);
@@ -227,66 +195,66 @@ static void cpus_come_and_go(void **state)
 	assert_int_equal(fault(&t, KM_FAULT_VANISHED), 1);
 	km_source_get_stats(t.source, &stats);
 	assert_string_equal(stats.note, "1 of 2 CPUs offline");
-	put(&t, "proc/stat", "cpu0 50 0 0 250\ncpu1 9 0 0 109\ncpu3 0 0 0 1\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 250\ncpu1 9 0 0 109\ncpu3 0 0 0 1\n");
 	assert_int_equal(read_after(&t, 1), 1); /* back, but since when is not known */
 	assert_int_equal(t.cpu_count, 4);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], 0);
 	near(t.cpu[1][KM_COUNT_BUSY_NS], NAN);
 	near(t.cpu[2][KM_COUNT_BUSY_NS], NAN);
 	near(t.cpu[3][KM_COUNT_BUSY_NS], NAN);
-	put(&t, "proc/stat", "cpu0 150 0 0 250\ncpu1 9 0 0 209\ncpu3 100 0 0 1\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 150 0 0 250\ncpu1 9 0 0 209\ncpu3 100 0 0 1\n");
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], 1e9);
 	near(t.cpu[1][KM_COUNT_BUSY_NS], 0);
 	near(t.cpu[3][KM_COUNT_BUSY_NS], 1e9);
 	assert_int_equal(fault(&t, KM_FAULT_VANISHED), 1);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void what_runs_backwards_is_not_known_once(void **state)
 {
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
-	put(&t, "proc/stat", "cpu0 50 0 0 100\nctxt 500\n");
+	world_init(&t);
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\nctxt 500\n");
 	put_pressure(&t, "proc/pressure/cpu", 9000);
-	tree_open(&t);
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0);
-	put(&t, "proc/stat", "cpu0 40 0 0 200\nctxt 400\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 40 0 0 200\nctxt 400\n");
 	put_pressure(&t, "proc/pressure/cpu", 8000);
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], NAN);
 	near(t.host[KM_HOST_CONTEXT_SWITCHES], NAN);
 	near(t.host[KM_HOST_CPU_PSI_NS], NAN);
 	assert_int_equal(fault(&t, KM_FAULT_BACKWARDS), 3);
-	put(&t, "proc/stat", "cpu0 40 0 0 300\nctxt 410\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 40 0 0 300\nctxt 410\n");
 	put_pressure(&t, "proc/pressure/cpu", 8000 + 1010000); /* 1 % over: read a little later */
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], 0);
 	near(t.host[KM_HOST_CONTEXT_SWITCHES], 10);
 	near(t.host[KM_HOST_CPU_PSI_NS], 1e9);
-	put(&t, "proc/stat", "cpu0 40 0 0 300\nctxt 410\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 40 0 0 300\nctxt 410\n");
 	put_pressure(&t, "proc/pressure/cpu", 90000000); /* 88 s in one */
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], NAN); /* it accounted for nothing at all */
 	near(t.host[KM_HOST_CPU_PSI_NS], NAN);
 	assert_int_equal(fault(&t, KM_FAULT_GARBLED), 1);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void a_stat_that_is_none_costs_a_tick_and_one_that_is_gone_the_source(void **state)
 {
 	struct km_source_stats stats;
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
-	put(&t, "proc/stat", "cpu0 50 0 0 100\n");
+	world_init(&t);
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\n");
 	put_pressure(&t, "proc/pressure/cpu", 0);
-	tree_open(&t);
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0);
-	put(&t, "proc/stat", "cpu0 nonsense\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 nonsense\n");
 	put_pressure(&t, "proc/pressure/cpu", 500000);
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.cpu[0][KM_COUNT_BUSY_NS], NAN);
@@ -295,11 +263,11 @@ static void a_stat_that_is_none_costs_a_tick_and_one_that_is_gone_the_source(voi
 	km_source_get_stats(t.source, &stats);
 	assert_int_equal(stats.bad_rows, 1);
 	assert_non_null(strstr(stats.last_bad, "cpu0 nonsense"));
-	drop(&t, "proc/stat");
+	tree_remove(&t.tree, "proc/stat");
 	assert_int_equal(read_after(&t, 1), 0);
 	assert_int_equal(t.state, -ENOENT);
 	assert_non_null(strstr(t.err.text, "proc/stat"));
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static char docker_a[] = "/docker/a";
@@ -325,20 +293,20 @@ static void a_nodes_group_is_found_in_every_layout(void **state)
 	(void)state;
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		struct km_source_offer offer;
-		struct tree t;
+		struct os_world t;
 
-		tree_init(&t);
+		world_init(&t);
 		add_node(&t, "a", docker_a);
 		add_node(&t, "b", no_group);
-		put(&t, "proc/stat", "cpu0 50 0 0 100\n");
+		tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\n");
 		put_pressure(&t, rows[i].pressure, 1000);
-		put(&t, rows[i].throttled, rows[i].text);
+		tree_put(&t.tree, rows[i].throttled, "%s", rows[i].text);
 		assert_int_equal(km_source_probe(&t.args, &offer, &t.err), 0);
 		assert_int_equal(offer.node, 1U << KM_NODE_CPU_PSI_NS | 1U << KM_NODE_THROTTLED_NS);
-		tree_open(&t);
+		world_open(&t);
 		assert_int_equal(read_after(&t, 0), 0);
 		put_pressure(&t, rows[i].pressure, 201000);
-		put(&t, rows[i].throttled, rows[i].later);
+		tree_put(&t.tree, rows[i].throttled, "%s", rows[i].later);
 		assert_int_equal(read_after(&t, 1), 1);
 		near(t.group[0][KM_NODE_CPU_PSI_NS], 0.2e9);
 		near(t.group[0][KM_NODE_IO_PSI_NS], NAN);
@@ -346,20 +314,20 @@ static void a_nodes_group_is_found_in_every_layout(void **state)
 		for (size_t c = 0; c < KM_NODE_COUNT_N; c++) {
 			near(t.group[1][c], NAN);
 		}
-		tree_fini(&t);
+		world_fini(&t);
 	}
 }
 
 static void a_group_may_come_and_go(void **state)
 {
 	struct km_source_stats stats;
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
+	world_init(&t);
 	add_node(&t, "b", docker_b);
-	put(&t, "proc/stat", "cpu0 50 0 0 100\n");
-	tree_open(&t);
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\n");
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0);
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.group[0][KM_NODE_CPU_PSI_NS], NAN);
@@ -373,7 +341,7 @@ static void a_group_may_come_and_go(void **state)
 	near(t.group[0][KM_NODE_CPU_PSI_NS], 1e6);
 	km_source_get_stats(t.source, &stats);
 	assert_string_equal(stats.note, "");
-	drop(&t, "cg/docker/b/cpu.pressure");
+	tree_remove(&t.tree, "cg/docker/b/cpu.pressure");
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.group[0][KM_NODE_CPU_PSI_NS], NAN);
 	assert_int_equal(fault(&t, KM_FAULT_VANISHED), 1);
@@ -382,22 +350,22 @@ static void a_group_may_come_and_go(void **state)
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.group[0][KM_NODE_CPU_PSI_NS], NAN);
 	assert_int_equal(fault(&t, KM_FAULT_BACKWARDS), 0);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void a_probe_says_what_is_there_and_why_not(void **state)
 {
 	struct km_source_offer offer;
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
+	world_init(&t);
 	assert_int_equal(km_source_probe(&t.args, &offer, &t.err), -ENOENT);
 	assert_non_null(strstr(t.err.text, "proc/stat: "));
-	put(&t, "proc/stat", "intr 5\n");
+	tree_put(&t.tree, "proc/stat", "intr 5\n");
 	assert_int_equal(km_source_probe(&t.args, &offer, &t.err), -EBADMSG);
 	assert_non_null(strstr(t.err.text, "proc/stat: saw no line cpuN"));
-	put(&t, "proc/stat", "cpu0 50 0 0 100\nctxt 5\n");
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\nctxt 5\n");
 	assert_int_equal(km_source_probe(&t.args, &offer, &t.err), 0);
 	assert_int_equal(offer.cpu, 1U << KM_COUNT_BUSY_NS | 1U << KM_COUNT_STEAL_NS);
 	assert_int_equal(offer.host, 1U << KM_HOST_CONTEXT_SWITCHES);
@@ -408,25 +376,25 @@ static void a_probe_says_what_is_there_and_why_not(void **state)
 	assert_true((offer.host & 1U << KM_HOST_CPU_PSI_NS) != 0);
 	assert_false(offer.owns_pmu);
 	assert_string_equal(offer.note, "node b: no control group");
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void a_fifo_in_the_place_of_a_file_does_not_hang(void **state)
 {
 	char path[128];
-	struct tree t;
+	struct os_world t;
 
 	(void)state;
-	tree_init(&t);
-	put(&t, "proc/stat", "cpu0 50 0 0 100\n");
+	world_init(&t);
+	tree_put(&t.tree, "proc/stat", "cpu0 50 0 0 100\n");
 	put_pressure(&t, "proc/pressure/io", 1);
-	(void)snprintf(path, sizeof(path), "%s/proc/pressure/cpu", t.dir);
+	(void)snprintf(path, sizeof(path), "%s/proc/pressure/cpu", t.tree.root);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	tree_open(&t);
+	world_open(&t);
 	assert_int_equal(read_after(&t, 0), 0);
 	assert_int_equal(read_after(&t, 1), 1);
 	near(t.host[KM_HOST_CPU_PSI_NS], NAN);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 static void a_groups_cpus_are_its_list(void **state)
@@ -446,14 +414,14 @@ static void a_groups_cpus_are_its_list(void **state)
 	(void)state;
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		struct km_cpuset cpus;
-		struct tree t;
+		struct os_world t;
 		int ret;
 
-		tree_init(&t);
-		put(&t, rows[i].path, rows[i].text);
+		world_init(&t);
+		tree_put(&t.tree, rows[i].path, "%s", rows[i].text);
 		ret = km_cgroup_cpus(t.cgroupfs, "/docker/a", &cpus, &t.err);
 		assert_int_equal(ret == 0 ? (int)km_cpuset_count(&cpus) : ret, rows[i].want);
-		tree_fini(&t);
+		world_fini(&t);
 	}
 }
 
@@ -461,12 +429,12 @@ static void a_groups_cpus_are_its_list(void **state)
 static void this_machine_can_be_read(void **state)
 {
 	struct km_source_offer offer;
-	struct tree t;
+	struct os_world t;
 	char proc[] = "/proc";
 	char cgroup[] = "/sys/fs/cgroup";
 
 	(void)state;
-	tree_init(&t);
+	world_init(&t);
 	t.live.procfs = proc;
 	t.live.cgroupfs = cgroup;
 	assert_int_equal(km_source_probe(&t.args, &offer, &t.err), 0);
@@ -474,7 +442,7 @@ static void this_machine_can_be_read(void **state)
 	assert_true((offer.host & 1U << KM_HOST_CONTEXT_SWITCHES) != 0);
 	assert_int_equal(km_source_open(&t.args, &t.source, &t.err), 0);
 	assert_int_equal(km_source_read(t.source, t.now_ns, on_sample, &t, &t.err), 0);
-	tree_fini(&t);
+	world_fini(&t);
 }
 
 int main(void)
