@@ -92,7 +92,7 @@ echo
 echo "kubemarlad listens on ${url#http://}. A real scheduler request, $request:"
 for verb in filter prioritize; do
 	printf '  POST /%-11s' "$verb"
-	curl -sS -f -H 'Content-Type: application/json' --data-binary "@$request" "$url/$verb" ||
+	curl -sS -f -w '\n' -H 'Content-Type: application/json' --data-binary "@$request" "$url/$verb" ||
 		fail "/$verb failed"
 done
 echo
@@ -100,7 +100,7 @@ echo
 echo
 echo 'Lower predicted slowdown, higher score: that is where the pod should go. Try yourself:'
 if [ "$mode" = stay ]; then
-	echo "  curl -s -H 'Content-Type: application/json' -d @$request $url/prioritize"
+	echo "  curl -s -H 'Content-Type: application/json' -d @$request $url/prioritize; echo"
 	echo "  $out/kubemarla ask -s $url -f $request"
 	echo 'Ctrl-C stops the daemon.'
 	trap 'exit 0' INT
@@ -108,5 +108,5 @@ if [ "$mode" = stay ]; then
 	pid=''
 else
 	echo '  make run    # keeps the daemon in the foreground on 127.0.0.1:9191, and then'
-	echo "  curl -s -H 'Content-Type: application/json' -d @$request http://127.0.0.1:9191/prioritize"
+	echo "  curl -s -H 'Content-Type: application/json' -d @$request http://127.0.0.1:9191/prioritize; echo"
 fi

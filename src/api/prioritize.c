@@ -21,7 +21,7 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
 	if (!score) {
 		/* No opinion, as the protocol has it: an empty list. */
 		km_counter_add(api->stats.neutral_no_memory, 1);
-		km_buf_str(&reply->body, "[]\n");
+		km_buf_str(&reply->body, "[]");
 		return;
 	}
 	verdict = km_api_judge(api, req, &args, &w);

@@ -400,7 +400,7 @@ void km_extender_write_filter(struct km_buf *out, const struct km_extender_args 
 	write_failed(out, args, outcome, reasons, reason_count, false);
 	km_buf_str(out, ",\"FailedAndUnresolvableNodes\":");
 	write_failed(out, args, outcome, reasons, reason_count, true);
-	km_buf_str(out, ",\"Error\":\"\"}\n");
+	km_buf_str(out, ",\"Error\":\"\"}");
 }
 
 /* Nearly all scores are of one digit. returns the bytes written. */
@@ -445,6 +445,5 @@ void km_extender_write_priorities(struct km_buf *out, const struct km_extender_a
 		*at++ = '}';
 	}
 	*at++ = ']';
-	*at++ = '\n';
 	out->len = (size_t)(at - out->data);
 }

@@ -308,11 +308,11 @@ static void verdicts_become_scheduler_answers(void **state)
 	                    "{\"Nodes\":null,\"NodeNames\":[\"a\"],"
 	                    "\"FailedNodes\":{\"slow1\":\"too slow\"},"
 	                    "\"FailedAndUnresolvableNodes\":{\"old1\":\"no data\"},"
-	                    "\"Error\":\"\"}\n");
+	                    "\"Error\":\"\"}");
 	assert_true(seen_rps == 300);
 	assert_string_equal(call(w, KM_HTTP_POST, "/prioritize", body),
 	                    "[{\"Host\":\"a\",\"Score\":9},{\"Host\":\"slow1\",\"Score\":1},"
-	                    "{\"Host\":\"old1\",\"Score\":0}]\n");
+	                    "{\"Host\":\"old1\",\"Score\":0}]");
 }
 
 static void lack_of_memory_is_neutral_for_the_scheduler(void **state)
@@ -324,9 +324,9 @@ static void lack_of_memory_is_neutral_for_the_scheduler(void **state)
 	assert_string_equal(call(w, KM_HTTP_POST, "/filter", body),
 	                    "{\"Nodes\":null,\"NodeNames\":[\"slow1\",\"old1\"],"
 	                    "\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":{},"
-	                    "\"Error\":\"\"}\n");
+	                    "\"Error\":\"\"}");
 	assert_string_equal(call(w, KM_HTTP_POST, "/prioritize", body),
-	                    "[{\"Host\":\"slow1\",\"Score\":5},{\"Host\":\"old1\",\"Score\":5}]\n");
+	                    "[{\"Host\":\"slow1\",\"Score\":5},{\"Host\":\"old1\",\"Score\":5}]");
 	assert_int_equal(km_counter_value(w->api.stats.neutral_no_memory), 2);
 	assert_int_equal(status_of(w, KM_HTTP_POST, "/v1/explain", body), 503);
 	assert_int_equal(status_of(w, KM_HTTP_POST, "/v1/predict", "{}"), 503);

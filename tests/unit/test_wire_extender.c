@@ -124,12 +124,12 @@ static void answers_echo_what_was_asked_byte_for_byte(void **state)
 	assert_string_equal(km_buf_cstr(&out),
 	                    "{\"Nodes\":null,\"NodeNames\":[\"a\",\"d\"],"
 	                    "\"FailedNodes\":{\"b\\u0062\":\"too slow\"},"
-	                    "\"FailedAndUnresolvableNodes\":{\"c\":\"no data\"},\"Error\":\"\"}\n");
+	                    "\"FailedAndUnresolvableNodes\":{\"c\":\"no data\"},\"Error\":\"\"}");
 	km_buf_clear(&out);
 	km_extender_write_priorities(&out, &args, score);
 	assert_string_equal(km_buf_cstr(&out),
 	                    "[{\"Host\":\"a\",\"Score\":10},{\"Host\":\"b\\u0062\",\"Score\":0},"
-	                    "{\"Host\":\"c\",\"Score\":-3},{\"Host\":\"d\",\"Score\":100}]\n");
+	                    "{\"Host\":\"c\",\"Score\":-3},{\"Host\":\"d\",\"Score\":100}]");
 	km_buf_fini(&out);
 	km_arena_fini(&arena);
 }
@@ -153,7 +153,7 @@ static void nodes_survive_as_the_objects_they_came_as(void **state)
 		km_buf_cstr(&out),
 		"{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"x\"},"
 		"\"spec\":{\"a\":[1,2]}}]},\"NodeNames\":null,\"FailedNodes\":{\"y\":\"too slow\"},"
-		"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}\n");
+		"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}");
 	km_buf_fini(&out);
 	km_arena_fini(&arena);
 }

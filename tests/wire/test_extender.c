@@ -22,10 +22,10 @@
 
 #define PASS(names)                                                                                \
 	"{\"Nodes\":null,\"NodeNames\":[" names "],\"FailedNodes\":{},"                            \
-	"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}\n"
+	"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}"
 #define PASS_NODES(items)                                                                          \
 	"{\"Nodes\":{\"metadata\":{},\"items\":[" items "]},\"NodeNames\":null,"                   \
-	"\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}\n"
+	"\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}"
 #define HOST(name, score) "{\"Host\":" name ",\"Score\":" score "}"
 
 #define POD               "\"Pod\":{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"uid\":\"u\"}}"
@@ -34,7 +34,7 @@
 #define THREE      "\"quiet\",\"some\",\"noisy\""
 #define THREE_PASS PASS(THREE)
 #define THREE_SCORED                                                                               \
-	"[" HOST("\"quiet\"", "10") "," HOST("\"some\"", "6") "," HOST("\"noisy\"", "2") "]\n"
+	"[" HOST("\"quiet\"", "10") "," HOST("\"some\"", "6") "," HOST("\"noisy\"", "2") "]"
 
 static struct daemon the_daemon;
 
@@ -99,19 +99,19 @@ static void whole_nodes_come_back_as_they_came(void **state)
 		  "{" POD ",\"Nodes\":{\"metadata\":{},\"items\":[" NODE_A "," NODE_B "]},"
 		  "\"NodeNames\":null}",
 		  .filter = PASS_NODES(NODE_A "," NODE_B),
-		  .prioritize = "[" HOST("\"quiet\"", "10") "," HOST("\"noisy\"", "2") "]\n" },
+		  .prioritize = "[" HOST("\"quiet\"", "10") "," HOST("\"noisy\"", "2") "]" },
 		{ "names null behind names",
 		  "{\"NodeNames\":[\"x\"],\"NodeNames\":null,\"Nodes\":{"
 		  "\"items\":[" NODE_B "]}}",
-		  .filter = PASS_NODES(NODE_B), .prioritize = "[" HOST("\"noisy\"", "2") "]\n" },
+		  .filter = PASS_NODES(NODE_B), .prioritize = "[" HOST("\"noisy\"", "2") "]" },
 		{ "a Node without a name has the empty one",
 		  "{\"Nodes\":{\"items\":[{\"metadata\":{}}]}}",
 		  .filter = PASS_NODES("{\"metadata\":{}}"),
-		  .prioritize = "[" HOST("\"\"", "5") "]\n" },
+		  .prioritize = "[" HOST("\"\"", "5") "]" },
 		{ "an empty list of Nodes", "{\"Nodes\":{\"items\":[]},\"NodeNames\":null}",
-		  .filter = PASS_NODES(""), .prioritize = "[]\n" },
+		  .filter = PASS_NODES(""), .prioritize = "[]" },
 		{ "items null", "{\"Nodes\":{\"items\":null}}", .filter = PASS_NODES(""),
-		  .prioritize = "[]\n" },
+		  .prioritize = "[]" },
 		{ .name = NULL },
 	};
 	struct daemon *d = *state;
@@ -136,10 +136,10 @@ static void nothing_to_judge_is_an_empty_list(void **state)
 {
 	static const struct extender_case cases[] = {
 		{ "both null", "{" POD ",\"Nodes\":null,\"NodeNames\":null}", .filter = PASS(""),
-		  .prioritize = "[]\n" },
-		{ "both absent", "{}", .filter = PASS(""), .prioritize = "[]\n" },
+		  .prioritize = "[]" },
+		{ "both absent", "{}", .filter = PASS(""), .prioritize = "[]" },
 		{ "empty list", "{" POD ",\"Nodes\":null,\"NodeNames\":[]}", .filter = PASS(""),
-		  .prioritize = "[]\n" },
+		  .prioritize = "[]" },
 		{ .name = NULL },
 	};
 
@@ -151,7 +151,7 @@ static void any_name_is_echoed_as_it_came(void **state)
 #define ECHOED(what, names, ...)                                                                   \
 	{                                                                                          \
 		what, "{" POD ",\"Nodes\":null,\"NodeNames\":[" names "]}",                        \
-			.filter = PASS(names), .prioritize = "[" __VA_ARGS__ "]\n"                 \
+			.filter = PASS(names), .prioritize = "[" __VA_ARGS__ "]"                 \
 	}
 	static const struct extender_case cases[] = {
 		ECHOED("one name", "\"some\"", HOST("\"some\"", "6")),
@@ -192,14 +192,14 @@ static void doubled_names_are_one_host(void **state)
 	static const struct extender_case cases[] = {
 		{ "the same three times", "{\"NodeNames\":[\"some\",\"quiet\",\"some\",\"some\"]}",
 		  .filter = PASS("\"some\",\"quiet\""),
-		  .prioritize = "[" HOST("\"some\"", "6") "," HOST("\"quiet\"", "10") "]\n" },
+		  .prioritize = "[" HOST("\"some\"", "6") "," HOST("\"quiet\"", "10") "]" },
 		{ "once with an escape", "{\"NodeNames\":[\"some\",\"s\\u006fme\"]}",
-		  .filter = PASS("\"some\""), .prioritize = "[" HOST("\"some\"", "6") "]\n" },
+		  .filter = PASS("\"some\""), .prioritize = "[" HOST("\"some\"", "6") "]" },
 		{ "whole Nodes",
 		  "{\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"some\"}},"
 		  "{\"metadata\":{\"name\":\"some\"}}]}}",
 		  .filter = PASS_NODES("{\"metadata\":{\"name\":\"some\"}}"),
-		  .prioritize = "[" HOST("\"some\"", "6") "]\n" },
+		  .prioritize = "[" HOST("\"some\"", "6") "]" },
 		{ .name = NULL },
 	};
 
@@ -236,7 +236,7 @@ static void many_names_are_all_answered(void **state)
 		km_buf_printf(&scores, "%s{\"Host\":%s,\"Score\":%d}", i > 0 ? "," : "", name,
 		              k >= 0 ? known[k].score : 5);
 	}
-	km_buf_str(&scores, "]\n");
+	km_buf_str(&scores, "]");
 	km_buf_printf(&body, "{" POD ",\"Nodes\":null,\"NodeNames\":[%s]}", km_buf_cstr(&names));
 	km_buf_printf(&filter, PASS("%s"), km_buf_cstr(&names));
 	c.body = km_buf_cstr(&body);
@@ -295,12 +295,12 @@ static void annotations_describe_the_workload(void **state)
 		  ANNOTATED("\"kubemarla.io/rps\":\"3000\",\"kubemarla.io/max-slowdown\":\"3\""),
 		  .filter = THREE_PASS,
 		  .prioritize = "[" HOST("\"quiet\"", "8") "," HOST("\"some\"", "4") "," HOST(
-			  "\"noisy\"", "2") "]\n" },
+			  "\"noisy\"", "2") "]" },
 		/* Not below decide.minMaxSlowdown, 1.2: or one tenant could fence nodes off. */
 		{ "a max-slowdown below the least",
 		  ANNOTATED("\"kubemarla.io/max-slowdown\":\"1.05\""), .filter = THREE_PASS,
 		  .prioritize = "[" HOST("\"quiet\"", "8") "," HOST("\"some\"", "1") "," HOST(
-			  "\"noisy\"", "0") "]\n" },
+			  "\"noisy\"", "0") "]" },
 		{ "unusable values are as none",
 		  ANNOTATED("\"kubemarla.io/rps\":\"NaN\",\"kubemarla.io/max-slowdown\":\"-1\","
 		            "\"kubemarla.io/class\":\"\""),

@@ -21,11 +21,11 @@
 	"\"NodeNames\":[\"quiet\",\"some\",\"noisy\",\"blind\",\"ghost\"]}"
 #define PASS                                                                                       \
 	"{\"Nodes\":null,\"NodeNames\":[\"quiet\",\"some\",\"noisy\",\"blind\",\"ghost\"],"        \
-	"\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}\n"
+	"\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}"
 #define SCORES(a, b, c, d, e)                                                                      \
 	"[{\"Host\":\"quiet\",\"Score\":" a "},{\"Host\":\"some\",\"Score\":" b "},"               \
 	"{\"Host\":\"noisy\",\"Score\":" c "},{\"Host\":\"blind\",\"Score\":" d "},"               \
-	"{\"Host\":\"ghost\",\"Score\":" e "}]\n"
+	"{\"Host\":\"ghost\",\"Score\":" e "}]"
 
 #define TRUSTED SCORES("10", "6", "2", "5", "5")
 #define NEUTRAL SCORES("5", "5", "5", "5", "5")

@@ -30,8 +30,8 @@
 #define ASK_A                "{\"Pod\":null,\"Nodes\":null,\"NodeNames\":[\"a\"]}"
 #define PASS_A                                                                                     \
 	"{\"Nodes\":null,\"NodeNames\":[\"a\"],\"FailedNodes\":{},"                                \
-	"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}\n"
-#define SCORE_A "[{\"Host\":\"a\",\"Score\":5}]\n"
+	"\"FailedAndUnresolvableNodes\":{},\"Error\":\"\"}"
+#define SCORE_A "[{\"Host\":\"a\",\"Score\":5}]"
 
 static struct daemon the_daemon;
 

@@ -64,6 +64,12 @@ struct km_extender_reason {
 #define KM_EXTENDER_PASS UINT8_MAX
 
 /*
+ * Both answers end with their value, without a newline: kube-scheduler decodes one value and closes
+ * the body, and Go's client gives a connection up when a byte of the body is left then. Which it is
+ * or not depends on the length (tests/go/extender-client).
+ */
+
+/*
  * Appends an ExtenderFilterResult. outcome [args->count]: KM_EXTENDER_PASS, or an index into
  * reasons [reason_count]; NULL lets every node pass. Check the buffer afterwards.
  */
