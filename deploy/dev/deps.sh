@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev.
+# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev, go.
 # Silent when nothing is missing. Asks apt through sudo when not root; where neither is possible it
 # names the packages and stops before anything is changed.
 set -eu
@@ -14,6 +14,8 @@ test='libcmocka-dev gnuplot-nox'
 # stress-ng keeps a CPU busy in tests/integration.
 dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq
 	stress-ng'
+# For tests/integration/extender-client.sh where there is no other Go.
+go='golang-go ca-certificates'
 
 wanted=''
 for set_name in "$@"; do
@@ -21,14 +23,15 @@ for set_name in "$@"; do
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
 	dev) wanted="$wanted $dev" ;;
+	go) wanted="$wanted $go" ;;
 	*)
-		echo "deps.sh: unknown set \"$set_name\", want build, test or dev" >&2
+		echo "deps.sh: unknown set \"$set_name\", want build, test, dev or go" >&2
 		exit 2
 		;;
 	esac
 done
 [ -n "$wanted" ] || {
-	echo 'usage: deps.sh build|test|dev...' >&2
+	echo 'usage: deps.sh build|test|dev|go...' >&2
 	exit 2
 }
 

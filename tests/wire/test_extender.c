@@ -151,7 +151,7 @@ static void any_name_is_echoed_as_it_came(void **state)
 #define ECHOED(what, names, ...)                                                                   \
 	{                                                                                          \
 		what, "{" POD ",\"Nodes\":null,\"NodeNames\":[" names "]}",                        \
-			.filter = PASS(names), .prioritize = "[" __VA_ARGS__ "]"                 \
+			.filter = PASS(names), .prioritize = "[" __VA_ARGS__ "]"                   \
 	}
 	static const struct extender_case cases[] = {
 		ECHOED("one name", "\"some\"", HOST("\"some\"", "6")),

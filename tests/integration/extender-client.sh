@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A real client of the extender protocol against a real kubemarlad: extender-client.sh OUT
+#
+# The client, tests/go/extender-client, is Go on kube-scheduler's own types; its modules come from
+# the Go proxy. The daemon replays synthetic traces for three nodes (a fourth has none), under the
+# fixed test model. Everything written is in a temporary directory, which is removed at the end, as
+# is the daemon. Without Go, Debian's is installed.
+set -eu
+cd "$(dirname "$0")/../.."
+
+out=${1:?usage: extender-client.sh OUT}
+wait_s=30  # for readiness, and again for the traces
+tests_s=900 # downloading and building Kubernetes' API types takes minutes where nothing is cached
+pid=''
+tmp=$(mktemp -d)
+
+finish() {
+	status=$?
+	trap '' INT TERM
+	if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
+		wait "$pid" || true
+	fi
+	if [ "$status" -ne 0 ] && [ -f "$tmp/log" ]; then
+		echo "extender-client: the daemon's log:" >&2
+		tail -n 20 "$tmp/log" >&2
+	fi
+	rm -rf "$tmp"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+fail() {
+	echo "extender-client: $*" >&2
+	exit 1
+}
+
+if ! command -v go >/dev/null; then
+	deploy/dev/deps.sh go || fail 'no Go: install golang-go, or put go into PATH'
+fi
+go version
+# What a caller set would change where modules and tests come from.
+unset GOFLAGS GOWORK
+
+make -s "$out/kubemarlad" "$out/tests/gen_trace"
+# trace NAME INTERFERENCE SEED
+trace() {
+	"$out/tests/gen_trace" --cpus 8 --seconds 300 --interval 1 --seed "$3" --interference "$2" \
+		--victim-cpus 0-3 --noisy-cpus 4-7 -o "$tmp/$1.csv"
+}
+trace quiet none 1
+trace some l3:2 2
+trace noisy l3:4 3
+cat >"$tmp/kubemarla.yaml" <<EOF
+nodes:
+- {name: quiet, cpus: 0-3}
+- {name: some, cpus: 0-3}
+- {name: noisy, cpus: 0-3}
+- {name: blind, cpus: 0-3}
+collect:
+  interval: 100ms
+  sources:
+  - replay: {file: "$tmp/quiet.csv", node: quiet, speed: 100000}
+  - replay: {file: "$tmp/some.csv", node: some, speed: 100000}
+  - replay: {file: "$tmp/noisy.csv", node: noisy, speed: 100000}
+  - replay: {file: "$tmp/none.csv", node: blind}
+model: {path: tests/fixtures/model/test.ubj}
+decide: {maxAge: 1h}
+EOF
+
+mkfifo "$tmp/ready"
+"$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0 >"$tmp/ready" 2>"$tmp/log" &
+pid=$!
+ready=$(timeout "$wait_s" head -n 1 "$tmp/ready") || true
+case $ready in
+'kubemarlad ready on '*) url=http://${ready##* } ;;
+*) fail 'no ready line' ;;
+esac
+
+traces_are_over() {
+	curl -sS -f "$url/metrics" | grep -q '^kubemarla_agent_sources{state="ended"} 3$'
+}
+deadline=$(($(date +%s) + wait_s))
+until traces_are_over; do
+	[ "$(date +%s)" -lt "$deadline" ] || fail 'the traces are not over'
+	sleep 0.1
+done
+
+status=0
+(cd tests/go/extender-client &&
+	KUBEMARLA_URL=$url timeout "$tests_s" go test -count=1 -v ./...) >"$tmp/tests" 2>&1 || status=$?
+grep -E '^(---|ok|FAIL|PASS|go:)' "$tmp/tests" || true
+if [ "$status" -ne 0 ] || grep -q -e '--- SKIP' "$tmp/tests" || ! grep -q -e '^--- PASS' "$tmp/tests"; then
+	cat "$tmp/tests" >&2
+	fail "go test: status $status; skipped tests count as failed"
+fi
+kill -0 "$pid" 2>/dev/null || fail 'the daemon did not survive'
