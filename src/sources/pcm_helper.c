@@ -48,6 +48,7 @@ static int start_helper(struct pcm_helper *h, int64_t now_ns, struct km_err *err
 	h->stream.next_part = 0;
 	h->asked = false;
 	h->owed = 0;
+	h->nonsense = 0;
 	h->why[0] = '\0';
 	h->phase = PCM_STARTING;
 	h->deadline_ns = now_ns + PCM_START_MAX_NS;
@@ -135,12 +136,22 @@ static void take_message(struct pcm_helper *h, int64_t now_ns, const struct km_p
 	}
 }
 
+/* Once is nothing; a helper that goes on like that is no good. */
+static void note_nonsense(struct pcm_helper *h)
+{
+	h->stats->fault[KM_FAULT_GARBLED]++;
+	h->nonsense++;
+	if (h->nonsense >= PCM_NONSENSE_MAX) {
+		condemn(h, EBADMSG, false, HELPER_NAME " talks nonsense");
+	}
+}
+
 static void take_reading(struct pcm_helper *h, int64_t now_ns, struct km_pcm_reading *out,
                          bool *fresh)
 {
 	if (h->owed == 0 || h->phase != PCM_UP) {
-		h->stats->fault[KM_FAULT_GARBLED]++; /* nobody asked for it */
-		return;
+		note_nonsense(h);
+		return; /* nobody asked for it */
 	}
 	h->owed--;
 	h->asked = false;
@@ -167,7 +178,7 @@ static void hear(struct pcm_helper *h, int64_t now_ns, struct km_pcm_reading *ou
 			take_reading(h, now_ns, out, fresh);
 			break;
 		case KM_PCM_EVENT_BAD:
-			h->stats->fault[KM_FAULT_GARBLED]++;
+			note_nonsense(h);
 			h->asked = false; /* the answer may be lost with it: ask again */
 			(void)snprintf(h->stats->last_bad, sizeof(h->stats->last_bad), "%.*s",
 			               (int)sizeof(h->stats->last_bad) - 1, m.text);

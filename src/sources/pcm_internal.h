@@ -18,6 +18,7 @@
 #define PCM_START_MAX_NS  (60 * KM_NS_PER_S) /* libpcm looks at every CPU and PCI device */
 #define PCM_BACKOFF_NS    (1 * KM_NS_PER_S)  /* before the first restart; doubles */
 #define PCM_FAILURES_MAX  3                  /* in a row, then the source is absent */
+#define PCM_NONSENSE_MAX  256                /* in one run of the helper, then it is ended */
 #define PCM_STEADY_NS     (60 * KM_NS_PER_S) /* a run this long makes former failures forgotten */
 #define PCM_HELPER_NAME   "kubemarla-pcm"
 
@@ -59,6 +60,7 @@ struct pcm_helper {
 	bool asked;               /* a reading is being waited for */
 	unsigned owed;            /* requests without a reading so far, spoilt ones among them */
 	bool delivered;           /* ever */
+	unsigned nonsense;        /* bad frames and readings nobody asked for, of this run */
 	unsigned failures;
 	bool gave_up; /* nothing more to try; code and why say it */
 	int64_t retry_ns;
