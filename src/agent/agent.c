@@ -20,7 +20,7 @@ static void register_source(struct agent_source *src, struct km_metrics *m, cons
 	}
 	src->up = km_metrics_gauge(m, "kubemarla_agent_source_up",
 	                           "1 when the live source delivers, 0 when it does not.", "source",
-	                           kind, NULL);
+	                           kind, KM_LABELS_END);
 	if (!src->wanted) {
 		return;
 	}

@@ -48,7 +48,7 @@ static void expose_node_metric(struct exposing *e, enum km_metric m)
 
 		if (r && n->row < r->node_count)
 			km_metrics_sample(e->w, km_readings_node(r, n->row)[m], "node", n->name,
-			                  (char *)NULL);
+			                  KM_LABELS_END);
 	}
 }
 
@@ -60,7 +60,7 @@ static void expose_host_metric(struct exposing *e, enum km_metric m)
 
 		if (r)
 			km_metrics_sample(e->w, km_readings_host(r)[m], "first_node",
-			                  e->s->node[i].name, (char *)NULL);
+			                  e->s->node[i].name, KM_LABELS_END);
 	}
 }
 
@@ -75,7 +75,7 @@ static void expose_cpu_metric(struct exposing *e, enum km_metric m)
 
 			(void)snprintf(number, sizeof(number), "%" PRIu32, cpu);
 			km_metrics_sample(e->w, km_readings_cpu(r, cpu)[m], "first_node",
-			                  e->s->node[i].name, "cpu", number, (char *)NULL);
+			                  e->s->node[i].name, "cpu", number, KM_LABELS_END);
 		}
 	}
 }
