@@ -100,7 +100,8 @@ const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_r
                                       const struct km_extender_args *args,
                                       const struct km_workload *w)
 {
-	struct km_verdict *verdict = km_arena_calloc(req->arena, args->count + 1, sizeof(*verdict));
+	struct km_verdict *verdict =
+		km_arena_alloc(req->arena, (args->count + 1) * sizeof(*verdict));
 
 	km_histogram_observe(api->stats.names, (double)args->count);
 	if (!verdict ||

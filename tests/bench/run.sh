@@ -14,7 +14,7 @@
 #   BENCH_SECONDS  of load for each row (5)
 #   BENCH_NODES    sizes ("100 1000 5000 15000")
 #   BENCH_TRIES    at most so many for each row (4)
-#   BENCH_AGENT    seconds of the agent (60)
+#   BENCH_AGENT_SECONDS  of the agent (60), also for bench_agent
 #   BENCH_MODEL    (the trained model when it is there, else the synthetic one of the tests)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -23,7 +23,7 @@ out=${1:?usage: run.sh OUT}
 seconds=${BENCH_SECONDS:-5}
 sizes=${BENCH_NODES:-100 1000 5000 15000}
 tries=${BENCH_TRIES:-4}
-agent_seconds=${BENCH_AGENT:-60}
+agent_seconds=${BENCH_AGENT_SECONDS:-60}
 model=${BENCH_MODEL:-models/pcm-nginx/model.ubj}
 [ -f "$model" ] || model=tests/fixtures/model/test.ubj
 per_host=128         # nodes of one CPU each on a synthetic host
