@@ -9,16 +9,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "km/base/log.h"
 
 #include "app_internal.h"
 
-#define DRAIN_NS  (2 * KM_NS_PER_S)  /* for requests in progress when we stop */
-#define IDLE_NS   (90 * KM_NS_PER_S) /* kube-scheduler keeps its connections for 90 s */
+#define DRAIN_NS (2 * KM_NS_PER_S) /* for requests in progress when we stop */
+/*
+ * kube-scheduler gives up a connection that was idle for 90 s (Go's default). That it is never us
+ * who do keeps a request of its from meeting our end: a POST is not sent twice.
+ */
+#define IDLE_NS   (120 * KM_NS_PER_S)
 #define POOL_MAX  8
 #define OBSERVERS 1 /* threads of the second listener */
+
+/* Descriptors beside connections: perf events of many CPUs; and the least to live on. */
+#define OTHER_FILES 8192
+#define LEAST_FILES 64
+
+/*
+ * Connections that the kernel refuses us would wait in the queue instead of being refused, and then
+ * no file could be opened for a reload. The limit that most processes get, 1,024, is for select()'s
+ * sake. What cannot be is told, and served without.
+ */
+static int raise_files(struct app *a, struct km_err *err)
+{
+	const unsigned long long listeners = a->settings->observe.address[0] != '\0' ? 2 : 1;
+	const unsigned long long connections = a->settings->limits.connections * listeners;
+	const unsigned long long least = connections + LEAST_FILES;
+	struct rlimit files;
+
+	(void)err;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return 0;
+	if (files.rlim_cur < connections + OTHER_FILES && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = connections + OTHER_FILES;
+		if (files.rlim_cur > files.rlim_max)
+			files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+		(void)getrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (files.rlim_cur < least)
+		km_log_warn("app", "too few descriptors for limits.connections have=%llu want=%llu",
+		            (unsigned long long)files.rlim_cur, least);
+	return 0;
+}
 
 static int start_metrics(struct app *a, struct km_err *err)
 {
@@ -192,8 +229,8 @@ static int say_ready(struct app *a, struct km_err *err)
 static int start(struct app *a, struct km_err *err)
 {
 	static int (*const steps[])(struct app *, struct km_err *) = {
-		start_metrics, start_model,   start_agent,    start_cluster, start_decide,
-		start_api,     start_servers, start_sampling, say_ready,
+		raise_files,  start_metrics, start_model,   start_agent,    start_cluster,
+		start_decide, start_api,     start_servers, start_sampling, say_ready,
 	};
 	int rc = 0;
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -117,8 +118,9 @@ void daemon_write(const struct daemon *d, const char *name, const char *text)
 }
 
 /* In the child: only what is safe between fork and exec. */
-static void become_daemon(const char *program, const char *config, int out, int log)
+static void become_daemon(const struct daemon *d, const char *program, int out, int log)
 {
+	const struct rlimit files = { .rlim_cur = d->files, .rlim_max = d->files };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -126,7 +128,9 @@ static void become_daemon(const char *program, const char *config, int out, int 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing behind */
 	(void)dup2(out, STDOUT_FILENO);
 	(void)dup2(log, STDERR_FILENO);
-	(void)execl(program, "kubemarlad", "-c", config, "-l", "127.0.0.1:0", (char *)NULL);
+	if (d->files > 0)
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	(void)execl(program, "kubemarlad", "-c", d->path, "-l", "127.0.0.1:0", (char *)NULL);
 	_exit(127);
 }
 
@@ -189,7 +193,7 @@ bool daemon_start(struct daemon *d)
 	d->pid = fork();
 	assert_true(d->pid >= 0);
 	if (d->pid == 0)
-		become_daemon(program, d->path, out[1], log[1]);
+		become_daemon(d, program, out[1], log[1]);
 	close(out[1]);
 	close(log[1]);
 	d->out = out[0];

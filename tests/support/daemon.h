@@ -20,6 +20,7 @@ struct daemon {
 	int log;        /* its standard error */
 	char dir[64];   /* removed by daemon_fini */
 	char path[128]; /* of the configuration in it */
+	unsigned files; /* descriptors it may have at most; 0 = as many as we may */
 	char *text;     /* the log so far, NUL-terminated */
 	size_t len;
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -201,6 +202,55 @@ static void an_unchanged_reload_keeps_sampling(void **state)
 	assert_int_equal(daemon_exit_code(d), 0);
 }
 
+/* The number behind "Max open files" in /proc/PID/limits: what it may open now. */
+static long files_allowed(const struct daemon *d)
+{
+	char path[64];
+	char line[256];
+	long allowed = -1;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/limits", (int)d->pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "Max open files", 14) == 0)
+			allowed = strtol(line + 14, NULL, 10);
+	}
+	(void)fclose(f);
+	return allowed;
+}
+
+static void it_takes_the_descriptors_it_needs(void **state)
+{
+	struct daemon *d = *state;
+	struct rlimit before;
+	struct rlimit low;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = (struct rlimit){ .rlim_cur = 128, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	start_with(d, "limits: {connections: 700}\nmodel: {path: \"\"}\n");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(files_allowed(d) > 700 || (rlim_t)files_allowed(d) == before.rlim_max);
+}
+
+/* Where more cannot be had that is told, and it serves. */
+static void too_few_descriptors_are_told(void **state)
+{
+	struct daemon *d = *state;
+	struct answer a;
+
+	d->files = 128;
+	start_with(d, two_nodes);
+	assert_int_equal(files_allowed(d), 128);
+	assert_true(daemon_wait_log(
+		d, 0, "too few descriptors for limits.connections have=128 want=576\n"));
+	daemon_request(d, "POST", "/filter", ask_ab, &a);
+	assert_int_equal(a.status, 200);
+	answer_fini(&a);
+}
+
 static void copy_model(const struct daemon *d, size_t cut)
 {
 	char path[sizeof(d->dir) + 16];
@@ -253,6 +303,8 @@ int main(void)
 		LIFE(a_refused_reload_keeps_the_old_settings),
 		LIFE(a_reload_changes_nodes_and_names_what_it_cannot),
 		LIFE(an_unchanged_reload_keeps_sampling),
+		LIFE(it_takes_the_descriptors_it_needs),
+		LIFE(too_few_descriptors_are_told),
 		LIFE(a_bad_model_is_refused_and_the_old_one_serves),
 	};
 
