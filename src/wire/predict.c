@@ -168,6 +168,10 @@ int km_predict_decode(const char *body, size_t len, uint32_t depth_max, struct k
 		if (rc != 0)
 			break;
 	}
+	/* People type this: what stands behind a brace too many was meant. */
+	if (rc == 0 && (km_scan_peek(&s) != KM_JSON_ABSENT || s.p != s.end))
+		return km_err_set(err, EINVAL, "JSON: byte %zu: saw more, want the end",
+		                  (size_t)(s.p - body));
 	if (rc == -ENOMEM)
 		return km_err_set(err, ENOMEM, "out of memory decoding a request of %zu bytes",
 		                  len);

@@ -57,6 +57,10 @@ static void predict_bodies_are_read_or_refused_by_name(void **state)
 		{ "{\"pod\":{\"class\":\"0123456789012345678901234567890123456789\"}}",
 		  "pod.class: saw 40 bytes, want less than 32", 0, 0, 0, false },
 		{ "[]", "JSON: byte 0: saw an array, want an object", 0, 0, 0, false },
+		{ "{} \n", NULL, 1000, 1, 0, true },
+		{ "{\"pod\":{}},\"nodes\":[\"a\"]}", "JSON: byte 10: saw more, want the end", 0, 0,
+		  0, false },
+		{ "{}{}", "JSON: byte 2: saw more, want the end", 0, 0, 0, false },
 	};
 
 	(void)state;
