@@ -31,6 +31,8 @@ _Static_assert(FEATURES <= KM_CLIENT_FEATURES_MAX, "the reader keeps no more");
 #define NAME_LEAST   12 /* columns that a node's name and a reason keep on a narrow terminal */
 #define REASON_LEAST 16
 
+#define TOO_LARGE    1e7 /* to be written out */
+
 void km_cli_wanted_features(struct km_client_table *t)
 {
 	t->feature_name = feature;
@@ -68,8 +70,10 @@ static void put_number(struct km_cli_table *t, struct km_buf *scratch, int digit
                        const char *unit)
 {
 	km_buf_clear(scratch);
-	if (isfinite(value))
+	if (fabs(value) < TOO_LARGE)
 		km_buf_printf(scratch, "%.*f%s", digits, value, unit);
+	else if (isfinite(value))
+		km_buf_printf(scratch, "%.3g%s", value, unit);
 	else
 		km_buf_char(scratch, '-');
 	km_cli_table_cell(t, km_buf_cstr(scratch));
@@ -91,6 +95,14 @@ static void put_prediction(struct km_cli_table *t, struct km_buf *scratch,
 static const char *or_dash(const char *text)
 {
 	return text != NULL && text[0] != '\0' ? text : "-";
+}
+
+/* What moves the prediction most; where there is none, what the daemon says instead. */
+static const char *reason_of(const struct km_client_node *n)
+{
+	if (n->main != NULL)
+		return n->main;
+	return passes(n) ? or_dash(n->reason) : or_dash(n->filter);
 }
 
 static void print_question(const struct km_client_table *t)
@@ -140,7 +152,7 @@ int km_cli_print_answers(struct km_client_table *t)
 		km_cli_table_cell(&table, or_dash(n->tier));
 		put_prediction(&table, &scratch, n);
 		km_cli_table_cell(&table, passes(n) ? KM_CLIENT_PASS : "reject");
-		km_cli_table_cell(&table, or_dash(n->main != NULL ? n->main : n->reason));
+		km_cli_table_cell(&table, reason_of(n));
 	}
 	print_question(t);
 	rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
