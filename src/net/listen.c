@@ -17,6 +17,7 @@
 #include "net_internal.h"
 
 #define BACKLOG      512
+#define FIXED_FDS    2
 #define ACCEPT_BURST 64 /* connections between two looks at the deadlines */
 /* How often the deadlines are looked at: so many times a deadline, within bounds. */
 #define LOOKS_PER_DEADLINE 16
@@ -156,11 +157,11 @@ static int64_t look(struct km_server *s, int64_t now_ns)
 	return now_ns + look_interval_ns(deadline_ns);
 }
 
-static int timeout_ms(const struct km_server *s, bool exhausted, int64_t next_ns)
+static int timeout_ms(const struct km_server *s, bool exhausted, bool lingers, int64_t next_ns)
 {
 	int64_t left_ns = next_ns - km_clock_mono_ns(s->clock);
 
-	if (!exhausted && atomic_load(&s->connections.count) == 0)
+	if (!exhausted && !lingers && atomic_load(&s->connections.count) == 0)
 		return -1;
 	return left_ns <= 0 ? 0 : (int)((left_ns + KM_NS_PER_MS - 1) / KM_NS_PER_MS);
 }
@@ -174,17 +175,22 @@ void *net_accept_loop(void *arg)
 	(void)pthread_setname_np(pthread_self(), "km-accept");
 	while (!atomic_load(&s->stopping)) {
 		bool accepts = !exhausted && !atomic_load(&s->quiesced);
-		struct pollfd fds[] = { { .fd = s->wake_fd, .events = POLLIN },
-			                { .fd = accepts ? s->listen_fd : -1, .events = POLLIN } };
+		struct pollfd fds[FIXED_FDS + NET_LINGER_MAX] = {
+			{ .fd = s->wake_fd, .events = POLLIN },
+			{ .fd = accepts ? s->listen_fd : -1, .events = POLLIN },
+		};
+		unsigned lingering = net_linger_poll(&s->linger, fds + FIXED_FDS);
 		uint64_t woken;
 		int64_t now_ns;
 
-		(void)poll(fds, KM_ARRAY_LEN(fds), timeout_ms(s, exhausted, next_ns));
+		(void)poll(fds, FIXED_FDS + lingering,
+		           timeout_ms(s, exhausted, lingering > 0, next_ns));
 		if (fds[0].revents != 0 && read(s->wake_fd, &woken, sizeof(woken)) < 0)
 			continue;
 		if (fds[1].revents != 0)
 			exhausted = !accept_some(s);
 		now_ns = km_clock_mono_ns(s->clock);
+		net_linger_read(&s->linger, fds + FIXED_FDS, lingering, now_ns);
 		if (now_ns >= next_ns) {
 			next_ns = look(s, now_ns);
 			exhausted = false;

@@ -10,6 +10,7 @@
 #define KM_NET_INTERNAL_H
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,6 +36,8 @@ struct net_connection {
 	bool started;     /* bytes of a request not yet answered have been seen */
 	int64_t since_ns; /* when; before any byte ever: when the connection was accepted */
 	uint64_t since;   /* `answered` at that time: another value voids the two above */
+
+	size_t linger_bytes; /* to be read and dropped when it is closed; its daemon's thread */
 
 	/* Written by the daemon's thread at the end of a request. */
 	atomic_uint_fast64_t answered_bytes; /* received until then */
@@ -76,6 +79,40 @@ uint32_t net_connections_watch(struct net_connections *c, int64_t now_ns, int64_
 
 /* Whether the kernel counts the bytes received on a socket; else no deadline can be kept. */
 bool net_counts_received(int fd);
+
+/* ---- connections that outlive their answer: linger.c ---- */
+
+#define NET_LINGER_MAX 32 /* beside the cap; who comes on top is closed at once */
+
+struct net_lingering {
+	int fd;
+	int64_t until_ns;
+	size_t left_bytes;
+};
+
+struct net_linger {
+	pthread_mutex_t lock; /* of these three */
+	struct net_lingering arrival[NET_LINGER_MAX];
+	unsigned arrived;
+	unsigned total; /* arrived and taken over */
+
+	struct net_lingering at[NET_LINGER_MAX]; /* the accept thread's */
+	unsigned count;
+};
+
+void net_linger_init(struct net_linger *l);
+void net_linger_fini(struct net_linger *l);
+
+/*
+ * The caller is about to close fd, on which all has been sent. Up to `bytes` that come are dropped.
+ * returns false when it will be closed just so. Any thread; wake the accept thread then.
+ */
+bool net_linger_keep(struct net_linger *l, int fd, int64_t now_ns, size_t bytes);
+
+/* Only the accept thread: what to poll for, fds [NET_LINGER_MAX], and what came of it. */
+unsigned net_linger_poll(struct net_linger *l, struct pollfd *fds);
+void net_linger_read(struct net_linger *l, const struct pollfd *fds, unsigned count,
+                     int64_t now_ns);
 
 /* ---- requests: request.c ------------------------------------------------------------------- */
 
@@ -153,6 +190,7 @@ struct km_server {
 	uint32_t workers;
 	struct MHD_Daemon *worker[NET_THREADS_MAX];
 	struct net_connections connections;
+	struct net_linger linger;
 	struct net_recycler recycler;
 	atomic_size_t bodies_bytes; /* of all requests in progress */
 

@@ -271,6 +271,24 @@ static void init_thread_once(const struct km_server *s)
 		s->options.thread_init();
 }
 
+static struct net_connection *context_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+/* The client is sending a body that nobody wants: it shall see why. */
+static void linger(struct MHD_Connection *connection, size_t body_limit)
+{
+	struct net_connection *conn = context_of(connection);
+
+	if (conn != NULL)
+		conn->linger_bytes =
+			body_limit < SIZE_MAX / DROP_LIMITS ? DROP_LIMITS * body_limit : SIZE_MAX;
+}
+
 /* The headers are here. */
 static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connection,
                              const char *url, const char *method, void **slot)
@@ -299,8 +317,10 @@ static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connect
 	r->dropped_bytes = 0;
 	r->body_limit = atomic_load_explicit(&s->body_limit, memory_order_relaxed);
 	/* Nothing of the body is read: the connection ends with this answer. */
-	if (announced > r->body_limit)
+	if (announced > r->body_limit) {
+		linger(connection, r->body_limit);
 		return send_refusal(s, r, MHD_HTTP_CONTENT_TOO_LARGE, true);
+	}
 	/* A failure sticks, and shows when the body is there. */
 	(void)km_buf_reserve(&r->body, announced < PRESIZE_BYTES ? announced : PRESIZE_BYTES);
 	return MHD_YES;
@@ -356,14 +376,13 @@ enum MHD_Result net_on_request(void *cls, struct MHD_Connection *connection, con
 void net_on_completed(void *cls, struct MHD_Connection *connection, void **slot,
                       enum MHD_RequestTerminationCode why)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct net_connection *conn = context_of(connection);
 	struct km_server *s = cls;
 	struct net_request *r = *slot;
 
 	(void)why;
-	if (info != NULL && info->socket_context != NULL)
-		net_connection_answered(info->socket_context);
+	if (conn != NULL)
+		net_connection_answered(conn);
 	if (r == NULL)
 		return;
 	*slot = NULL;

@@ -29,6 +29,13 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
+static void let_linger(struct km_server *s, const struct net_connection *conn)
+{
+	if (conn->linger_bytes > 0 && !atomic_load(&s->quiesced) &&
+	    net_linger_keep(&s->linger, conn->fd, km_clock_mono_ns(s->clock), conn->linger_bytes))
+		net_wake(s);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -40,6 +47,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 
 		*context = net_connections_opened(&s->connections, info->connect_fd);
 	} else if (*context != NULL) {
+		let_linger(s, *context);
 		net_connections_closed(&s->connections, *context);
 		*context = NULL;
 	}
@@ -123,6 +131,7 @@ static int create(const struct km_server_options *options, struct km_server **ou
 	connections = km_metrics_gauge(
 		options->metrics, "kubemarla_http_connections", "Connections open now.", "listener",
 		options->name != NULL ? options->name : "listen", KM_LABELS_END);
+	net_linger_init(&s->linger);
 	net_recycler_init(&s->recycler);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = s->wake_fd < 0 ? -errno : init_drain(s);
@@ -278,6 +287,7 @@ uint32_t km_server_free(struct km_server *s, int64_t drain_ns)
 	}
 	net_connections_fini(&s->connections);
 	net_recycler_fini(&s->recycler);
+	net_linger_fini(&s->linger);
 	(void)pthread_cond_destroy(&s->drained);
 	(void)pthread_mutex_destroy(&s->drain_lock);
 	if (s->listen_fd >= 0)
