@@ -13,7 +13,7 @@
 
 #include "gz.h"
 
-#define LINES_STEP_BYTES 65536
+#define LINES_STEP_BYTES 16384
 
 struct km_lines {
 	gzFile gz;

@@ -111,6 +111,7 @@ struct km_layout {
 	uint32_t *cpu_set;    /* [cpu_count]: the set of that CPU alone, or KM_SET_NONE */
 	uint16_t *cpu_pool;   /* memory of all lists */
 	struct km_ring *ring; /* [ring_count] */
+	double *ring_pool;    /* memory of all rings: there are tens of thousands of short ones */
 };
 
 /* One kind of set per scope; `versus` is the divisor of the node_vs_* scopes. */

@@ -149,18 +149,19 @@ static void add_node_sets(struct builder *b, size_t node, const struct km_cpuset
 
 static int add_rings(struct km_layout *l, uint32_t ring_cap)
 {
+	size_t each = 2 * (size_t)ring_cap;
+
 	for (uint32_t i = 0; i < l->set_count; i++) {
 		l->set[i].first = l->ring_count;
 		l->ring_count += (uint32_t)__builtin_popcount(l->set[i].metrics);
 	}
 	l->ring = calloc((size_t)l->ring_count + 1, sizeof(l->ring[0]));
-	if (l->ring == NULL) {
+	l->ring_pool = calloc((size_t)l->ring_count + 1, each * sizeof(l->ring_pool[0]));
+	if (l->ring == NULL || l->ring_pool == NULL) {
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < l->ring_count; i++) {
-		if (km_ring_init(&l->ring[i], ring_cap) != 0) {
-			return -ENOMEM;
-		}
+		km_ring_init_in(&l->ring[i], l->ring_pool + i * each, ring_cap);
 	}
 	return 0;
 }
@@ -210,9 +211,7 @@ int km_layout_init(struct km_layout *l, const struct km_schema *schema, uint32_t
 
 void km_layout_fini(struct km_layout *l)
 {
-	for (uint32_t i = 0; l->ring != NULL && i < l->ring_count; i++) {
-		km_ring_fini(&l->ring[i]);
-	}
+	free(l->ring_pool);
 	free(l->ring);
 	free(l->cpu_pool);
 	free(l->cpu_set);

@@ -10,16 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+void km_ring_init_in(struct km_ring *r, double *memory, uint32_t cap)
+{
+	/* one block: value first, sorted behind it */
+	*r = (struct km_ring){ .value = memory, .sorted = memory + cap, .cap = cap };
+}
+
 int km_ring_init(struct km_ring *r, uint32_t cap)
 {
+	double *memory = calloc(cap, 2 * sizeof(double));
+
 	memset(r, 0, sizeof(*r));
-	/* one block: value first, sorted behind it */
-	r->value = calloc(cap, 2 * sizeof(double));
-	if (r->value == NULL) {
+	if (memory == NULL) {
 		return -ENOMEM;
 	}
-	r->sorted = r->value + cap;
-	r->cap = cap;
+	km_ring_init_in(r, memory, cap);
 	return 0;
 }
 

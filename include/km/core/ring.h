@@ -25,6 +25,9 @@ struct km_ring {
 int km_ring_init(struct km_ring *r, uint32_t cap) KM_MUST_CHECK;
 void km_ring_fini(struct km_ring *r);
 
+/* The same in memory of the caller's, [2 * cap], which outlives the ring; no km_ring_fini. */
+void km_ring_init_in(struct km_ring *r, double *memory, uint32_t cap);
+
 /* Adds a value; the oldest falls out when full. O(cap) moves, no allocation. */
 void km_ring_push(struct km_ring *r, double value);
 
