@@ -12,8 +12,11 @@
 
 void km_ring_init_in(struct km_ring *r, double *memory, uint32_t cap)
 {
+	memset(r, 0, sizeof(*r));
 	/* one block: value first, sorted behind it */
-	*r = (struct km_ring){ .value = memory, .sorted = memory + cap, .cap = cap };
+	r->value = memory;
+	r->sorted = memory + cap;
+	r->cap = cap;
 }
 
 int km_ring_init(struct km_ring *r, uint32_t cap)
