@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "km/base/complain.h"
 #include "km/wire/json.h"
 
 #include "api_internal.h"
@@ -124,8 +125,14 @@ void km_api_handle_observe(void *ctx, const struct km_http_request *req,
 
 void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply)
 {
+	static struct km_complain refusals = KM_COMPLAIN_INIT;
 	struct km_api *api = ctx;
 
+	/* A scheduler that sends whole Nodes of a large cluster gets here, and says little of it.
+	 */
+	km_complain(&refusals, km_clock_mono_ns(api->clock), KM_API_ROOM,
+	            "refused a request status=%d: %s%s", status, message,
+	            status == 413 ? "; nodeCacheCapable:true makes them small" : "");
 	km_api_error(reply, status, status == 413 ? "bodyTooLarge" : "unavailable", message);
 	km_counter_add(api->stats.route[KM_API_ROUTES_MAX - 1].code[km_api_code_slot(status)], 1);
 }

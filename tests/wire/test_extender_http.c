@@ -243,6 +243,9 @@ static void an_announced_length_over_the_limit_is_413(void **state)
 	struct wire_answer a;
 
 	extender_check_all(*state, cases);
+	assert_true(daemon_wait_log(*state, 0,
+	                            "refused a request status=413: the body is larger than "
+	                            "limits.bodyBytes; nodeCacheCapable:true makes them small"));
 	/* libmicrohttpd answers this one by itself. */
 	wire_answer_init(&a);
 	wire_call(*state, "POST", "/filter", "Content-Length: 99999999999999999999\r\n", NULL, 0,
