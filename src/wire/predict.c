@@ -20,7 +20,7 @@ struct range {
 	const char *want;
 };
 
-static const struct range rps_range = { "pod.rps", 1e-6, 1e9, "a number over 0, up to 1e9" };
+static const struct range rps_range = { "pod.rps", 1e-6, 1e9, "a number from 1e-6 to 1e9" };
 static const struct range replicas_range = { "pod.replicas", 1, 1e6, "a number from 1 to 1e6" };
 static const struct range slowdown_range = { "pod.maxSlowdown", 1.05, 1e6,
 	                                     "a number from 1.05 to 1e6" };
