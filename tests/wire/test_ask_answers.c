@@ -3,6 +3,7 @@
  * `kubemarla ask` and `top` before answers that no kubemarlad of this release gives, or that are
  * none. A fake daemon gives them: an HTTP server in this process with texts per route.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,24 +20,45 @@
 
 #include "support/tool.h"
 
-/* What the fake says now; the tool's requests come while a test waits for it, so no lock. */
-static struct {
+struct script {
 	int status; /* of all but /filter's; 0 = 200 */
 	const char *filter, *prioritize, *explain, *nodes;
-} fake;
+};
+
+/* What the fake says now. */
+static struct script fake;
+static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void fake_says(struct script what)
+{
+	(void)pthread_mutex_lock(&fake_lock);
+	fake = what;
+	(void)pthread_mutex_unlock(&fake_lock);
+}
+
+static struct script fake_script(void)
+{
+	struct script now;
+
+	(void)pthread_mutex_lock(&fake_lock);
+	now = fake;
+	(void)pthread_mutex_unlock(&fake_lock);
+	return now;
+}
 
 static struct km_server *server;
 static char url[64];
 
 static void fake_answer(void *ctx, const struct km_http_request *req, struct km_http_reply *reply)
 {
+	const struct script now = fake_script();
 	const struct {
 		const char *path, *text;
 	} routes[] = {
-		{ "/filter", fake.filter },
-		{ "/prioritize", fake.prioritize },
-		{ "/v1/explain", fake.explain },
-		{ "/v1/nodes", fake.nodes },
+		{ "/filter", now.filter },
+		{ "/prioritize", now.prioritize },
+		{ "/v1/explain", now.explain },
+		{ "/v1/nodes", now.nodes },
 	};
 
 	(void)ctx;
@@ -44,8 +66,8 @@ static void fake_answer(void *ctx, const struct km_http_request *req, struct km_
 		if (strcmp(req->path, routes[i].path) == 0)
 			km_buf_str(&reply->body, routes[i].text != NULL ? routes[i].text : "");
 	}
-	if (fake.status != 0 && strcmp(req->path, "/filter") != 0)
-		reply->status = fake.status;
+	if (now.status != 0 && strcmp(req->path, "/filter") != 0)
+		reply->status = now.status;
 }
 
 static void fake_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply)
@@ -100,16 +122,18 @@ static void what_the_filter_rejects_stands_last(void **state)
 
 	(void)state;
 	tool_result_init(&r);
-	fake.status = 0;
-	fake.filter = "{\"NodeNames\":[\"b\"],\"FailedNodes\":{\"a\":\"too slow\"},"
-		      "\"FailedAndUnresolvableNodes\":{\"c\":\"no data\"},\"Error\":\"\"}";
-	fake.prioritize = "[{\"Host\":\"a\",\"Score\":90},{\"Host\":\"b\",\"Score\":10},"
-			  "{\"Host\":\"c\",\"Score\":50}]";
-	fake.explain = EXPLAINED(
-		"true",
-		"{\"node\":\"a\",\"tier\":\"core\",\"slowdown\":1.5,\"low\":1,\"high\":2,"
-		"\"message\":\"too slow\"},{\"node\":\"b\",\"tier\":\"os\",\"slowdown\":1e300,"
-		"\"low\":null,\"high\":7},{\"node\":\"c\"}");
+	fake_says((struct script){
+		.filter = "{\"NodeNames\":[\"b\"],\"FailedNodes\":{\"a\":\"too slow\"},"
+			  "\"FailedAndUnresolvableNodes\":{\"c\":\"no data\"},\"Error\":\"\"}",
+		.prioritize = "[{\"Host\":\"a\",\"Score\":90},{\"Host\":\"b\",\"Score\":10},"
+			      "{\"Host\":\"c\",\"Score\":50}]",
+		.explain = EXPLAINED(
+			"true",
+			"{\"node\":\"a\",\"tier\":\"core\",\"slowdown\":1.5,\"low\":1,\"high\":2,"
+			"\"message\":\"too "
+			"slow\"},{\"node\":\"b\",\"tier\":\"os\",\"slowdown\":1e300,"
+			"\"low\":null,\"high\":7},{\"node\":\"c\"}"),
+	});
 	run(&r, "ask");
 	assert_int_equal(r.code, 0);
 	assert_non_null(strstr(r.out.data, "; scores from 0 to 100.\n"));
@@ -153,11 +177,8 @@ static void answers_that_are_none_are_told(void **state)
 	(void)state;
 	tool_result_init(&r);
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
-		fake.filter = rows[i].filter;
-		fake.prioritize = rows[i].prioritize;
-		fake.explain = rows[i].explain;
-		fake.nodes = rows[i].nodes;
-		fake.status = rows[i].status;
+		fake_says((struct script){ rows[i].status, rows[i].filter, rows[i].prioritize,
+		                           rows[i].explain, rows[i].nodes });
 		run(&r, rows[i].nodes != NULL ? "top" : "ask");
 		if (r.code != 1 || strstr(r.err.data, rows[i].told) == NULL)
 			fail_msg("%s: code %d, no \"%s\" in\n%s", rows[i].filter, r.code,
@@ -173,15 +194,15 @@ static void nodes_of_a_bare_answer_are_shown(void **state)
 
 	(void)state;
 	tool_result_init(&r);
-	fake.status = 0;
-	fake.nodes =
-		"{\"model\":null,\"nodes\":[{\"name\":\"a\"},{\"name\":7},8,"
-		"{\"name\":\"b\",\"ageSeconds\":1e6,\"features\":{\"node.busy_ratio.mean\":0.5}}]}";
+	fake_says((struct script){
+		.nodes = "{\"model\":null,\"nodes\":[{\"name\":\"a\"},{\"name\":7},8,"
+			 "{\"name\":\"b\",\"ageSeconds\":1e6,\"features\":{\"node.busy_ratio."
+			 "mean\":0.5}}]}" });
 	run(&r, "top");
 	assert_int_equal(r.code, 0);
 	assert_non_null(strstr(r.out.data, "No model: answers are neutral.\n\nNODE  TIER "));
 	assert_non_null(strstr(r.out.data, "1000000.0 s         -             -      -  50 %\n"));
-	fake.nodes = "{\"nodes\":[]}";
+	fake_says((struct script){ .nodes = "{\"nodes\":[]}" });
 	run(&r, "top");
 	assert_int_equal(r.code, 0);
 	assert_non_null(strstr(r.out.data, "\nIt knows no nodes: its configuration names none.\n"));
