@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Grouped cross-validation: each group of rows is judged by a state that was fitted without any row
- * whose counters or whose label come from it. Folds are independent and run on several threads;
- * what they find does not depend on how many.
+ * Grouped cross-validation: each row is judged by a state that was fitted without any row whose
+ * counters or whose label come from the group of its label or from that of its counters. Folds are
+ * independent and run on several threads; what they find does not depend on how many.
  */
 #include <errno.h>
 #include <math.h>
@@ -90,20 +90,78 @@ size_t crossval_groups(const struct km_dataset *d, enum km_protocol p)
 	return count;
 }
 
+/*
+ * Rows whose label is of one group and whose counters are of another (an empty candidate's) have
+ * two groups to leave out: a state that saw the campaign of the counters knows what came of them
+ * there.
+ */
+struct fold {
+	uint32_t group, counters;
+};
+
 struct job {
 	const struct crossval *cv;
 	const struct subject *subject;
 	float *out;
-	uint32_t *group; /* [group_count] */
-	size_t group_count;
+	struct fold *fold; /* [fold_count] */
+	size_t fold_count;
 	pthread_mutex_t lock; /* guards the rest */
 	size_t next, done;
 	int rc;
 	struct km_err err;
 };
 
-static int run_fold(struct job *job, uint32_t group, bool *keep, bool *ask, struct km_err *err)
+static uint32_t counters_of(const struct km_dataset_row *row, enum km_protocol p)
 {
+	switch (p) {
+	case KM_PROTOCOL_CAMPAIGN:
+		return row->before_campaign;
+	case KM_PROTOCOL_FAMILY:
+		return row->before_family;
+	default:
+		return row->before_scenario;
+	}
+}
+
+static bool in_fold(const struct km_dataset_row *row, enum km_protocol p, struct fold fold)
+{
+	return crossval_group(row, p) == fold.group && counters_of(row, p) == fold.counters;
+}
+
+/* Folds of the scored rows that the subject can be asked about, in the order of their first row. */
+static int list_folds(struct job *job)
+{
+	enum km_protocol p = job->cv->protocol;
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(job->cv->dataset, &row_count);
+	size_t cap = 0;
+
+	for (size_t i = 0; i < row_count; i++) {
+		struct fold *grown;
+		size_t at = 0;
+
+		if (!row[i].score || !table_takes(job->subject, &row[i]))
+			continue;
+		while (at < job->fold_count && !in_fold(&row[i], p, job->fold[at]))
+			at++;
+		if (at < job->fold_count)
+			continue;
+		if (job->fold_count == cap) {
+			cap = 2 * cap + 64;
+			grown = reallocarray(job->fold, cap, sizeof(*grown));
+			if (grown == NULL)
+				return -ENOMEM;
+			job->fold = grown;
+		}
+		job->fold[job->fold_count++] =
+			(struct fold){ crossval_group(&row[i], p), counters_of(&row[i], p) };
+	}
+	return 0;
+}
+
+static int run_fold(struct job *job, struct fold fold, bool *keep, bool *ask, struct km_err *err)
+{
+	enum km_protocol p = job->cv->protocol;
 	const struct km_dataset *d = job->cv->dataset;
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
@@ -112,12 +170,15 @@ static int run_fold(struct job *job, uint32_t group, bool *keep, bool *ask, stru
 	int rc;
 
 	for (size_t i = 0; i < row_count; i++) {
-		keep[i] = !crossval_touches(&row[i], job->cv->protocol, group);
-		ask[i] = crossval_group(&row[i], job->cv->protocol) == group;
+		keep[i] = !crossval_touches(&row[i], p, fold.group) &&
+		          !crossval_touches(&row[i], p, fold.counters);
+		ask[i] = in_fold(&row[i], p, fold);
 	}
 	rc = table_build(d, job->subject, keep, &t, err);
+	if (rc == -ENODATA && fold.group != fold.counters)
+		return 0; /* without both nothing is left: these rows are not judged */
 	if (rc == -ENODATA)
-		rc = km_err_prefix(err, "without %s", km_dataset_name(d, group));
+		rc = km_err_prefix(err, "without %s", km_dataset_name(d, fold.group));
 	if (rc == 0)
 		rc = job->subject->learner->fit(job->subject, &t, &state, err);
 	if (rc == 0)
@@ -127,20 +188,20 @@ static int run_fold(struct job *job, uint32_t group, bool *keep, bool *ask, stru
 	return rc;
 }
 
-/* The next group, or NULL when there is none or a fold failed. */
-static const uint32_t *take_group(struct job *job)
+/* The next one, or NULL when there is none or a fold failed. */
+static const struct fold *take_fold(struct job *job)
 {
-	const uint32_t *group = NULL;
+	const struct fold *fold = NULL;
 
 	(void)pthread_mutex_lock(&job->lock);
-	if (job->rc == 0 && job->next < job->group_count)
-		group = &job->group[job->next++];
+	if (job->rc == 0 && job->next < job->fold_count)
+		fold = &job->fold[job->next++];
 	(void)pthread_mutex_unlock(&job->lock);
-	return group;
+	return fold;
 }
 
 /* The progress line is written under the lock: it belongs to one thread at a time. */
-static void finish_group(struct job *job, int rc, const struct km_err *err)
+static void finish_fold(struct job *job, int rc, const struct km_err *err)
 {
 	const struct crossval *cv = job->cv;
 
@@ -151,7 +212,7 @@ static void finish_group(struct job *job, int rc, const struct km_err *err)
 		job->err = *err;
 	}
 	if (job->rc == 0 && cv->progress != NULL &&
-	    cv->progress(cv->ctx, cv->what, job->done, job->group_count) != 0)
+	    cv->progress(cv->ctx, cv->what, job->done, job->fold_count) != 0)
 		job->rc = km_err_set(&job->err, EINTR, "%s: stopped", cv->what);
 	(void)pthread_mutex_unlock(&job->lock);
 }
@@ -160,17 +221,17 @@ static void *worker(void *arg)
 {
 	struct job *job = arg;
 	size_t row_count;
-	const uint32_t *group;
+	const struct fold *fold;
 	bool *keep;
 
 	(void)km_dataset_rows(job->cv->dataset, &row_count);
 	keep = calloc(2 * row_count + 1, sizeof(*keep));
-	while ((group = take_group(job)) != NULL) {
+	while ((fold = take_fold(job)) != NULL) {
 		struct km_err err = { .code = 0 };
-		int rc = keep != NULL ? run_fold(job, *group, keep, keep + row_count, &err)
+		int rc = keep != NULL ? run_fold(job, *fold, keep, keep + row_count, &err)
 		                      : km_err_set(&err, ENOMEM, "fold: out of memory");
 
-		finish_group(job, rc, &err);
+		finish_fold(job, rc, &err);
 	}
 	free(keep);
 	return NULL;
@@ -187,23 +248,22 @@ int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
 	(void)km_dataset_rows(cv->dataset, &row_count);
 	for (size_t i = 0; i < row_count * PREDICTIONS_PER_ROW; i++)
 		out[i] = NAN;
-	job.group = crossval_list(cv->dataset, cv->protocol, &job.group_count);
-	if (job.group == NULL)
-		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
-	if (job.group_count < 2) {
-		free(job.group);
+	if (crossval_groups(cv->dataset, cv->protocol) < 2)
 		return km_err_set(err, ENODATA, "%s: one group only, want at least two",
 		                  km_protocol_name(cv->protocol));
+	if (list_folds(&job) != 0) {
+		free(job.fold);
+		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
 	}
 	(void)pthread_mutex_init(&job.lock, NULL);
-	while (started + 1 < threads && started + 1 < job.group_count &&
+	while (started + 1 < threads && started + 1 < job.fold_count &&
 	       pthread_create(&thread[started], NULL, worker, &job) == 0)
 		started++;
 	(void)worker(&job); /* this thread works too: with no other it does all */
 	for (unsigned i = 0; i < started; i++)
 		(void)pthread_join(thread[i], NULL);
 	(void)pthread_mutex_destroy(&job.lock);
-	free(job.group);
+	free(job.fold);
 	if (job.rc != 0 && err != NULL)
 		*err = job.err;
 	return job.rc;

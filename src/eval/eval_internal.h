@@ -106,7 +106,7 @@ bool crossval_touches(const struct km_dataset_row *row, enum km_protocol p, uint
 /* Number of groups the protocol finds in the dataset. */
 size_t crossval_groups(const struct km_dataset *d, enum km_protocol p);
 
-/* out [rows x PREDICTIONS_PER_ROW], each row by a state fitted without its group. */
+/* out [rows x PREDICTIONS_PER_ROW], each row by a state fitted without the groups it touches. */
 int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
                  struct km_err *err) KM_MUST_CHECK;
 

@@ -90,8 +90,8 @@ static void train_writes_a_model_and_says_how_good_it_is(void **state)
 	want_text(w->r.out.data, "90 % by bootstrap:");
 	want_text(w->r.out.data, "gain by feature");
 	/* a line for each piece of work that is done */
-	want_text(w->r.err.data, "  leave-campaign-out 4/4\n");
-	want_text(w->r.err.data, "  linear 4/4\n");
+	want_text(w->r.err.data, "  leave-campaign-out 8/8\n");
+	want_text(w->r.err.data, "  linear 8/8\n");
 	want_text(w->r.err.data, "again.ubj\n");
 	for (int i = 0; i < 2; i++) {
 		km_buf_init(&bytes[i]);
@@ -117,7 +117,7 @@ static void standard_output_is_json_alone(void **state)
 	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(report, "inSample")));
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(report, "baselines")), 4);
 	cJSON_Delete(report);
-	want_text(w->r.err.data, "  thesis 4/4\n");
+	want_text(w->r.err.data, "  thesis 8/8\n");
 	RUN(w, "train", "--dataset", w->data.dir, "--features", path(w, "features.yaml"), "--out",
 	    path(w, "json.ubj"), "--no-baselines", "--json", "--note", "from a test");
 	want_code(&w->r, 0);
@@ -331,7 +331,7 @@ static void interrupted_it_leaves_nothing_behind(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != 130)
 			fail_msg("status %#x, want exit code 130\n%s", status, text);
-		want_text(text, "  leave-campaign-out 4/4\n");
+		want_text(text, "  leave-campaign-out 8/8\n");
 		want_text(text, "kubemarla: interrupted; nothing was written\n");
 		assert_int_equal(files_in(w->data.dir), files);
 		km_buf_init(&now);
