@@ -16,7 +16,8 @@
 
 #include "app_internal.h"
 
-#define DRAIN_NS (2 * KM_NS_PER_S) /* for requests in progress when we stop */
+/* For requests in progress when we stop: with what follows, the process ends within 2 s. */
+#define DRAIN_NS (18 * KM_NS_PER_S / 10)
 /*
  * kube-scheduler gives up a connection that was idle for 90 s (Go's default). That it is never us
  * who do keeps a request of its from meeting our end: a POST is not sent twice.

@@ -76,14 +76,17 @@ static int open_timer(struct km_err *err)
 	return fd;
 }
 
-/* Handles every signal that waits. returns true when one of them ends the daemon. */
+/*
+ * Handles every signal that waits, up to one that ends the daemon: true then. What waits behind it
+ * is a second wish to stop, which is for app_signals_impatient.
+ */
 static bool handle_signals(struct app *a, int fd)
 {
 	struct signalfd_siginfo info;
 	bool end = false;
 	bool hup = false;
 
-	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (!end && read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		hup = hup || info.ssi_signo == SIGHUP;
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
 			km_log_info("app", "stopping signal=%s",
