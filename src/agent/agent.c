@@ -112,7 +112,7 @@ static void init_status(struct km_agent *a, struct agent_source *src)
 	const struct km_preflight_row *found = preflight_row(a, src);
 	struct km_agent_source_status *st = &src->status;
 
-	st->source = src->settings->kind;
+	(void)snprintf(st->source, sizeof(st->source), "%s", src->settings->kind);
 	st->state = -EAGAIN; /* not tried yet */
 	if (!src->wanted) {
 		st->state = found->result != 0 ? found->result : -EBUSY;

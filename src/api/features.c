@@ -33,15 +33,26 @@ static const char *state_name(int state)
 	}
 }
 
-/* returns false when memory ran out. */
-static bool choose_sources(struct km_agent *agent, struct km_arena *arena, struct chosen *out)
+/*
+ * The statuses of the agent that is there now: counted first, copied once there is memory for them,
+ * which is not asked for under the lock. A reload in between may leave fewer, or more than fit.
+ * returns false when memory ran out.
+ */
+static bool choose_sources(struct km_api *api, struct km_arena *arena, struct chosen *out)
 {
-	size_t count = km_agent_sources(agent, NULL, 0);
+	struct km_agent *agent = km_api_agent_begin(api);
+	size_t room = agent ? km_agent_sources(agent, NULL, 0) : 0;
+	size_t there = 0;
 
-	out->source = km_arena_calloc(arena, count + 1, sizeof(*out->source));
+	km_api_agent_end(api);
+	out->source = km_arena_calloc(arena, room + 1, sizeof(*out->source));
 	if (!out->source)
 		return false;
-	out->source_count = km_agent_sources(agent, out->source, count);
+	agent = km_api_agent_begin(api);
+	if (agent)
+		there = km_agent_sources(agent, out->source, room);
+	km_api_agent_end(api);
+	out->source_count = there < room ? there : room;
 	return true;
 }
 
@@ -50,7 +61,6 @@ static bool choose(struct km_api *api, const struct km_cluster_snapshot *s, cons
                    struct km_arena *arena, struct chosen *out)
 {
 	struct km_agent *agent;
-	bool ok = true;
 
 	memset(out, 0, sizeof(*out));
 	out->node = km_arena_calloc(arena, (size_t)s->node_count + 1, sizeof(*out->node));
@@ -70,10 +80,8 @@ static bool choose(struct km_api *api, const struct km_cluster_snapshot *s, cons
 				out->node[out->count++] = (uint32_t)at;
 		}
 	}
-	if (agent)
-		ok = choose_sources(agent, arena, out);
 	km_api_agent_end(api);
-	return ok;
+	return choose_sources(api, arena, out);
 }
 
 /* Wall time is in it: versions start at 1 again after a restart. */

@@ -164,6 +164,25 @@ static void an_absent_source_says_why_and_is_tried_again(void **state)
 	world_fini(&w);
 }
 
+/* A route writes it out while a reload ends the agent it is of, and frees those settings. */
+static void a_status_outlives_its_agent_and_settings(void **state)
+{
+	struct km_agent_source_status st;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	add_node(&w, "mine", NULL);
+	add_source(&w, "abacus", NULL, NULL, NULL);
+	create(&w);
+	assert_int_equal(km_agent_sources(w.agent, &st, 1), 1);
+	km_agent_free(w.agent);
+	w.agent = NULL;
+	memset(w.settings.collect.source[0].kind, 'x', 4);
+	assert_string_equal(st.source, "abacus");
+	world_fini(&w);
+}
+
 static void another_schema_starts_the_windows_anew(void **state)
 {
 	struct world w;
@@ -265,6 +284,7 @@ int main(void)
 		cmocka_unit_test(the_first_tick_tells_of_every_host),
 		cmocka_unit_test(only_what_changed_is_published),
 		cmocka_unit_test(an_absent_source_says_why_and_is_tried_again),
+		cmocka_unit_test(a_status_outlives_its_agent_and_settings),
 		cmocka_unit_test(another_schema_starts_the_windows_anew),
 		cmocka_unit_test(hosts_of_many_small_nodes_work),
 		cmocka_unit_test(what_the_agent_did_is_counted),

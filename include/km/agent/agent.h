@@ -40,10 +40,11 @@ struct km_agent_host {
 	const char *source; /* "replay", or the live set: "perf+resctrl+os"; "none" */
 };
 
+/* A copy that outlives the agent: a reload may end that while a route still writes. */
 struct km_agent_source_status {
-	const char *source; /* "replay" */
-	char detail[128];   /* file name, or why it is absent */
-	int state;          /* enum km_source_state, or negative errno when absent */
+	char source[KM_SOURCE_KIND_MAX]; /* "replay" */
+	char detail[128];                /* file name, or why it is absent */
+	int state;                       /* enum km_source_state, or negative errno when absent */
 	struct km_source_stats stats;
 };
 

@@ -47,9 +47,11 @@ struct km_replay_settings {
 	bool loop;
 };
 
+#define KM_SOURCE_KIND_MAX 16 /* with its NUL */
+
 /* A configured source by name; the options of each kind beside it. */
 struct km_source_settings {
-	char kind[16]; /* "replay", "pcm", "perf", "resctrl", "os", "pcm-server" */
+	char kind[KM_SOURCE_KIND_MAX]; /* "replay", "pcm", "perf", "resctrl", "os", "pcm-server" */
 	struct km_replay_settings replay;
 };
 
