@@ -200,9 +200,30 @@ static void print_address(FILE *to, const char *address, unsigned port)
 	fflush(to);
 }
 
+/* "agent+extender" */
+static void describe_roles(unsigned roles, char *out, size_t size)
+{
+	static const struct {
+		const char *name;
+		unsigned role;
+	} names[] = { { "agent", KM_ROLE_AGENT },
+		      { "extender", KM_ROLE_EXTENDER },
+		      { "controller", KM_ROLE_CONTROLLER } };
+
+	out[0] = '\0';
+	for (size_t i = 0; i < KM_ARRAY_LEN(names); i++) {
+		size_t len = strlen(out);
+
+		if ((roles & names[i].role) != 0)
+			(void)snprintf(out + len, size - len, "%s%s", len > 0 ? "+" : "",
+			               names[i].name);
+	}
+}
+
 static int say_ready(struct app *a, struct km_err *err)
 {
 	const struct km_listen_settings *l = &a->settings->listen;
+	char roles[40];
 
 	(void)err;
 	atomic_store(&a->api.ready, 1);
@@ -213,13 +234,11 @@ static int say_ready(struct app *a, struct km_err *err)
 		km_log_warn("app", "listening beyond loopback without TLS address=%s", l->address);
 	if (a->settings->roles_given && (a->settings->roles & KM_ROLE_CONTROLLER) != 0)
 		km_log_info("app", "the controller role has nothing to do in this release");
+	describe_roles(a->settings->roles, roles, sizeof(roles));
 	km_log_info("app",
-	            "ready version=%s address=%s port=%u roles=%s%s%s nodes=%zu "
+	            "ready version=%s address=%s port=%u roles=%s nodes=%zu "
 	            "model=%s config=%s",
-	            KM_VERSION, l->address, km_server_port(a->server),
-	            a->settings->roles & KM_ROLE_AGENT ? "+agent" : "",
-	            a->settings->roles & KM_ROLE_EXTENDER ? "+extender" : "",
-	            a->settings->roles & KM_ROLE_CONTROLLER ? "+controller" : "",
+	            KM_VERSION, l->address, km_server_port(a->server), roles,
 	            a->settings->node_count, a->model != NULL ? "loaded" : "none",
 	            a->options->config_path != NULL ? a->options->config_path : "defaults");
 	print_address(stdout, l->address, km_server_port(a->server));

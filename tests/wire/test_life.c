@@ -90,6 +90,29 @@ static void serves_neutrally_without_model_and_data(void **state)
 	want_metric(d, "kubemarla_start_time_seconds ");
 }
 
+static void the_ready_line_names_the_roles(void **state)
+{
+	static const struct {
+		const char *config, *want;
+	} rows[] = {
+		{ "", " roles=agent+extender+controller " },
+		{ "roles: [extender]\n", " roles=extender " },
+		{ "roles: [controller, agent]\n", " roles=agent+controller " },
+	};
+	struct daemon *d = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char config[256];
+
+		(void)snprintf(config, sizeof(config), "%s%s", rows[i].config, two_nodes);
+		start_with(d, config);
+		if (!daemon_wait_log(d, 0, rows[i].want))
+			fail_msg("no \"%s\" in\n%s", rows[i].want, d->text);
+		daemon_signal(d, SIGTERM);
+		assert_int_equal(daemon_exit_code(d), 0);
+	}
+}
+
 static void sigterm_and_sigint_stop_with_exit_code_0(void **state)
 {
 	struct daemon *d = *state;
@@ -297,6 +320,7 @@ int main(void)
 #define LIFE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		LIFE(serves_neutrally_without_model_and_data),
+		LIFE(the_ready_line_names_the_roles),
 		LIFE(sigterm_and_sigint_stop_with_exit_code_0),
 		LIFE(a_second_signal_ends_at_once),
 		LIFE(a_bad_configuration_is_exit_code_2_and_one_line),
