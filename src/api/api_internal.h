@@ -34,6 +34,7 @@ km_api_handler km_api_filter;
 km_api_handler km_api_prioritize;
 km_api_handler km_api_predict;
 km_api_handler km_api_explain;
+km_api_handler km_api_decisions;
 km_api_handler km_api_nodes;
 km_api_handler km_api_features;
 km_api_handler km_api_model;
@@ -60,6 +61,17 @@ int km_api_decode_args(struct km_api *api, const struct km_http_request *req,
 const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_request *req,
                                       const struct km_extender_args *args,
                                       const struct km_workload *w);
+
+/*
+ * remember.c: the verdicts [args->count] of one call (KM_RECORD_FILTER, KM_RECORD_PRIORITIZE) into
+ * the ring of decisions. verdict NULL: nothing was decided.
+ */
+void km_api_remember(struct km_api *api, const struct km_http_request *req,
+                     const struct km_extender_args *args, const struct km_workload *w,
+                     const struct km_verdict *verdict, unsigned call);
+
+/* view.c: "fresh", "stale", ... */
+const char *km_api_state_name(enum km_data_state s);
 
 /* view.c: seconds since a node's newest sample was read; NaN = never. */
 double km_api_age_s(const struct km_api *api, const struct km_host_features *f);

@@ -47,4 +47,5 @@ void km_api_filter(struct km_api *api, const struct km_http_request *req,
 	km_extender_write_filter(&reply->body, &args,
 	                         verdict ? outcomes_of(api, req, verdict, args.count) : NULL,
 	                         reasons, OUTCOMES);
+	km_api_remember(api, req, &args, &w, verdict, KM_RECORD_FILTER);
 }

@@ -28,4 +28,5 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
 	for (size_t i = 0; i < args.count; i++)
 		score[i] = verdict ? verdict[i].score : NEUTRAL_SCORE;
 	km_extender_write_priorities(&reply->body, &args, score);
+	km_api_remember(api, req, &args, &w, verdict, KM_RECORD_PRIORITIZE);
 }

@@ -24,6 +24,8 @@ const struct km_api_route km_api_routes[] = {
 	  "predicted slowdown of a described pod on each node" },
 	{ "/v1/explain", KM_API_POST, EXTENDER, false, km_api_explain,
 	  "ExtenderArgs in; for each node its prediction, score, verdict and main reasons out" },
+	{ "/v1/decisions", KM_API_GET, EXTENDER, false, km_api_decisions,
+	  "the last decisions, newest first (?pod=NAME, ?namespace=, ?id=, ?limit=)" },
 	{ "/v1/nodes", KM_API_GET, EXTENDER, false, km_api_nodes,
 	  "all nodes: data, features, prediction for the default workload" },
 	{ "/v1/features", KM_API_GET, AGENT, true, km_api_features,

@@ -35,7 +35,7 @@ static bool may_answer(const struct km_api_route *r, int status)
 	case 404:
 		return r->handle == km_api_features;
 	case 400:
-		return r->methods & KM_API_POST;
+		return (r->methods & KM_API_POST) || r->handle == km_api_decisions;
 	case 413:
 		return false; /* the body is refused before its route is known */
 	default:

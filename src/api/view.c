@@ -14,6 +14,17 @@ double km_api_age_s(const struct km_api *api, const struct km_host_features *f)
 	return (double)(km_clock_mono_ns(api->clock) - f->measured_mono_ns) * 1e-9;
 }
 
+const char *km_api_state_name(enum km_data_state s)
+{
+	static const char *const names[KM_DATA_STATE_N] = {
+		[KM_DATA_FRESH] = "fresh",      [KM_DATA_STALE] = "stale",
+		[KM_DATA_ABSENT] = "absent",    [KM_DATA_LOW_TIER] = "lowTier",
+		[KM_DATA_NO_MODEL] = "noModel",
+	};
+
+	return names[s];
+}
+
 void km_api_view_node(struct km_name name, const struct km_decision_node *node,
                       struct km_answer_node *out)
 {
@@ -26,6 +37,7 @@ void km_api_view_node(struct km_name name, const struct km_decision_node *node,
 		.high = node->prediction.high,
 		.outside = node->prediction.outside,
 		.missing = node->prediction.missing,
+		.state = km_api_state_name(node->state),
 	};
 	if (isnan(out->slowdown)) {
 		/* An interval around nothing means nothing. */

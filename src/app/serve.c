@@ -118,7 +118,7 @@ static int start_decide(struct app *a, struct km_err *err)
 	                      err);
 	if (rc == 0)
 		km_decide_set_model(a->decide, a->model);
-	return rc;
+	return rc == 0 ? km_record_create(&a->record, err) : rc;
 }
 
 static int start_api(struct app *a, struct km_err *err)
@@ -126,6 +126,7 @@ static int start_api(struct app *a, struct km_err *err)
 	a->api.roles = a->settings->roles;
 	atomic_store(&a->api.json_depth, a->settings->limits.json_depth);
 	a->api.decide = a->decide;
+	a->api.record = a->record;
 	a->api.cluster = a->cluster;
 	a->api.metrics = a->metrics;
 	a->api.clock = a->clock;
@@ -276,6 +277,7 @@ static void stop(struct app *a)
 		km_log_warn("app", "requests cut off count=%u", cut);
 	km_api_agent_set(&a->api, NULL);
 	km_agent_free(a->agent);
+	km_record_free(a->record);
 	km_decide_free(a->decide);
 	km_cluster_free(a->cluster);
 	km_schema_unref(a->schema);

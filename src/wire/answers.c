@@ -7,6 +7,8 @@
 
 #include "km/core/words.h"
 
+#include "answers_internal.h"
+
 #define PREDICTION_DIGITS 6
 #define AGE_DIGITS        4
 
@@ -24,7 +26,17 @@ static void put_model(struct km_json *j, const struct km_answer_model *model)
 	km_json_end(j, '}');
 }
 
-static void put_workload(struct km_json *j, const struct km_workload *w)
+void km_wire_put_pod(struct km_json *j, struct km_name ns, struct km_name name, struct km_name uid)
+{
+	km_json_key(j, "pod");
+	km_json_begin(j, '{');
+	km_json_put_name(j, "namespace", ns);
+	km_json_put_name(j, "name", name);
+	km_json_put_name(j, "uid", uid);
+	km_json_end(j, '}');
+}
+
+void km_wire_put_workload(struct km_json *j, const struct km_workload *w)
 {
 	km_json_key(j, "workload");
 	km_json_begin(j, '{');
@@ -52,7 +64,7 @@ static void put_range(struct km_json *j, const struct km_answer_node *node)
 	km_json_put_number(j, "featuresMissing", asked ? (double)node->missing : NAN);
 }
 
-static void put_data(struct km_json *j, const struct km_answer_node *node)
+void km_wire_put_data(struct km_json *j, const struct km_answer_node *node)
 {
 	km_json_put_string(j, "tier", km_tier_name(node->tier));
 	km_json_put_rounded(j, "ageSeconds", node->age_s, AGE_DIGITS);
@@ -79,7 +91,7 @@ static void put_contention(struct km_json *j, const struct km_triage *t)
 	km_buf_fini(&text);
 }
 
-static void put_verdict(struct km_json *j, const struct km_answer_verdict *verdict)
+void km_wire_put_verdict(struct km_json *j, const struct km_answer_verdict *verdict)
 {
 	km_json_put_integer(j, "score", verdict->score);
 	km_json_put_bool(j, "passes", verdict->passes);
@@ -104,7 +116,7 @@ void km_answer_predict_begin(struct km_json *j, const struct km_answer_model *mo
 {
 	km_json_begin(j, '{');
 	put_model(j, model);
-	put_workload(j, w);
+	km_wire_put_workload(j, w);
 	km_json_key(j, "predictions");
 	km_json_begin(j, '[');
 }
@@ -116,7 +128,7 @@ void km_answer_predict_node(struct km_json *j, const struct km_answer_node *node
 	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	km_json_put_rounded(j, "normalizedPerformance", 1.0 / node->slowdown, PREDICTION_DIGITS);
-	put_data(j, node);
+	km_wire_put_data(j, node);
 	put_range(j, node);
 	km_json_end(j, '}');
 }
@@ -126,7 +138,7 @@ void km_answer_nodes_begin(struct km_json *j, const struct km_answer_model *mode
 {
 	km_json_begin(j, '{');
 	put_model(j, model);
-	put_workload(j, w);
+	km_wire_put_workload(j, w);
 	km_json_key(j, "nodes");
 	km_json_begin(j, '[');
 }
@@ -137,11 +149,11 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 {
 	km_json_begin(j, '{');
 	km_json_put_name(j, "name", node->name);
-	put_data(j, node);
+	km_wire_put_data(j, node);
 	km_json_put_rounded(j, "predictedSlowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	put_range(j, node);
-	put_verdict(j, verdict);
+	km_wire_put_verdict(j, verdict);
 	put_contention(j, node->triage);
 	put_features(j, schema, row);
 	km_json_end(j, '}');
@@ -152,14 +164,9 @@ void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
                              uint32_t scale, size_t explained, bool cut)
 {
 	km_json_begin(j, '{');
-	km_json_key(j, "pod");
-	km_json_begin(j, '{');
-	km_json_put_name(j, "namespace", pod->namespace);
-	km_json_put_name(j, "name", pod->name);
-	km_json_put_name(j, "uid", pod->uid);
-	km_json_end(j, '}');
+	km_wire_put_pod(j, pod->namespace, pod->name, pod->uid);
 	put_model(j, model);
-	put_workload(j, w);
+	km_wire_put_workload(j, w);
 	km_json_put_integer(j, "scoreScale", scale);
 	km_json_put_integer(j, "explained", (long long)explained);
 	km_json_put_bool(j, "cut", cut);
@@ -193,10 +200,10 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	km_buf_init(&text);
 	km_json_begin(j, '{');
 	km_json_put_name(j, "node", node->name);
-	put_data(j, node);
+	km_wire_put_data(j, node);
 	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
-	put_verdict(j, verdict);
+	km_wire_put_verdict(j, verdict);
 	put_contention(j, node->triage);
 	put_range(j, node);
 	km_json_put_rounded(j, "typicalSlowdown", why->typical, PREDICTION_DIGITS);

@@ -64,6 +64,7 @@ struct km_answer_node {
 	uint32_t outside;               /* features outside what the model was trained on */
 	uint32_t missing;               /* features not measured */
 	const struct km_triage *triage; /* of /v1/nodes and /v1/explain; NULL = nothing known */
+	const char *state;              /* "fresh", "stale", ...; of explanations and decisions */
 };
 
 /* Why a node was judged as it was. */
@@ -115,6 +116,50 @@ void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
 void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
                             const struct km_answer_verdict *verdict,
                             const struct km_answer_explanation *why);
+
+/* How many nodes were judged for a reason, and how many of them filtered out. */
+struct km_answer_reason {
+	const char *code;
+	const char *text;
+	uint32_t judged;
+	uint32_t rejected;
+};
+
+/* A decision as it was made; all borrowed. */
+struct km_answer_decision {
+	uint64_t id;            /* of the request that began it */
+	uint64_t prioritize_id; /* with `prioritize` */
+	int64_t wall_ns;
+	bool filter;
+	bool prioritize;
+	struct km_name pod_namespace;
+	struct km_name pod_name;
+	struct km_name pod_uid;
+	const struct km_workload *workload;
+	const char *workload_from; /* "default", "annotations" */
+	uint64_t model_hash;       /* 0 = no model */
+	uint32_t scale;
+	uint32_t asked; /* nodes, and how many of them passed and were scored */
+	uint32_t passed;
+	uint32_t scored;
+	int32_t best; /* score of those that pass; -1 = none does */
+	int32_t worst;
+	uint32_t best_count;                   /* nodes that share the best */
+	const struct km_answer_reason *reason; /* [reason_count] */
+	size_t reason_count;
+};
+
+/*
+ * {"held":..,"capacity":..,"oldest":..,"decisions":[ decision, ... ],"cut":false}: newest first; a
+ * decision is begun, its nodes follow, best first, and it is ended. `cut`: more would have matched.
+ */
+void km_answer_decisions_begin(struct km_json *j, size_t held, size_t capacity,
+                               int64_t oldest_wall_ns);
+void km_answer_decision_begin(struct km_json *j, const struct km_answer_decision *d);
+void km_answer_decision_node(struct km_json *j, const struct km_answer_node *node,
+                             const struct km_answer_verdict *verdict);
+void km_answer_decision_end(struct km_json *j);
+void km_answer_decisions_end(struct km_json *j, bool cut);
 
 /* A source of counters: {"source":"os","state":"live","detail":"..."}. */
 struct km_answer_source {

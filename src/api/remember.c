@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a request to /filter or /prioritize decided, into the ring. Two looks through the verdicts
+ * and the details of sixteen nodes; memory from the request's arena.
+ */
+#include <math.h>
+
+#include "api_internal.h"
+
+static enum km_workload_origin origin_of(const struct km_pod *pod)
+{
+	return isfinite(pod->rps) || isfinite(pod->max_slowdown) || pod->class_name.len > 0
+	               ? KM_ORIGIN_ANNOTATIONS
+	               : KM_ORIGIN_DEFAULT;
+}
+
+/* The nodes picked, as they were judged: details are looked up, the verdict is the one given. */
+static int describe(struct km_api *api, const struct km_http_request *req,
+                    const struct km_extender_args *args, const struct km_verdict *verdict,
+                    const uint32_t *pick, struct km_recorded *d)
+{
+	struct km_name name[KM_RECORD_NODES_MAX];
+	struct km_decision detail;
+
+	for (size_t i = 0; i < d->count; i++)
+		name[i] = args->name[pick[i]];
+	if (km_decide_run(api->decide, &d->workload, name, d->count, req->arena, &detail) != 0)
+		return -1;
+	d->model_hash = detail.model_hash;
+	d->scale = detail.scale;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct km_decision_node *n = &detail.node[i];
+
+		d->node[i] = (struct km_recorded_node){
+			.name = name[i],
+			.verdict = verdict[pick[i]],
+			.state = n->state,
+			.tier = n->tier,
+			.age_s = n->age_s,
+			.slowdown = n->prediction.slowdown,
+			.low = n->prediction.low,
+			.high = n->prediction.high,
+		};
+	}
+	return 0;
+}
+
+void km_api_remember(struct km_api *api, const struct km_http_request *req,
+                     const struct km_extender_args *args, const struct km_workload *w,
+                     const struct km_verdict *verdict, unsigned call)
+{
+	uint32_t pick[KM_RECORD_NODES_MAX];
+	struct km_recorded d;
+
+	if (!api->record || !verdict)
+		return;
+	d = (struct km_recorded){
+		.id = req->id,
+		.wall_ns = km_clock_wall_ns(api->clock),
+		.calls = call,
+		.pod_namespace = args->pod.namespace,
+		.pod_name = args->pod.name,
+		.pod_uid = args->pod.uid,
+		.workload = *w,
+		.origin = origin_of(&args->pod),
+	};
+	d.count = km_record_pick(verdict, args->count, &d, pick);
+	if (call == KM_RECORD_PRIORITIZE) {
+		d.prioritize_id = req->id;
+		d.scored = d.asked;
+	}
+	if (describe(api, req, args, verdict, pick, &d) == 0)
+		km_record_add(api->record, &d, km_clock_mono_ns(api->clock));
+}
