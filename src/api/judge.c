@@ -92,7 +92,8 @@ static void count_verdicts(struct km_api *api, const struct km_verdict *verdict,
 		if (by_reason[r] > by_reason[most])
 			most = r;
 	}
-	if (count > 0 && by_reason[KM_REASON_FITS] == 0 && by_reason[KM_REASON_TOO_SLOW] == 0)
+	if (count > 0 && by_reason[KM_REASON_FITS] == 0 && by_reason[KM_REASON_TOO_SLOW] == 0 &&
+	    by_reason[KM_REASON_HARM] == 0)
 		km_counter_add(api->stats.neutral[most], 1);
 }
 

@@ -78,7 +78,7 @@ static void register_reasons(struct km_api *api)
 		api->stats.rejected[r] = km_metrics_counter(
 			api->metrics, "kubemarla_extender_nodes_rejected_total",
 			"Nodes that /filter dropped, by reason.", "reason", code, KM_LABELS_END);
-		if (r == KM_REASON_TOO_SLOW)
+		if (r == KM_REASON_TOO_SLOW || r == KM_REASON_HARM)
 			continue;
 		api->stats.neutral[r] = km_metrics_counter(
 			api->metrics, "kubemarla_extender_neutral_answers_total",

@@ -27,7 +27,16 @@ static void keep_settings(struct decide_context *c, const struct km_decide_setti
 	struct km_workload w = settings->default_workload;
 
 	c->settings = *settings;
+	c->settings.policies_path = NULL;
+	c->settings.trusted_namespaces = NULL;
+	c->settings.effects_path = NULL;
 	c->settings.log_path = NULL;
+	c->rules = (struct km_place_rules){
+		.scale = settings->score_scale,
+		.risk = settings->risk,
+		.harm_filter = settings->harm_filter,
+		.harm_score = settings->harm_score,
+	};
 	w.on_stale = settings->on_stale;
 	decide_workload_normalise(&w, &c->settings.default_workload);
 }
@@ -60,7 +69,9 @@ static bool same_settings(const struct km_decide_settings *a, const struct km_de
 
 	return a->max_age_ns == b->max_age_ns && a->on_stale == b->on_stale &&
 	       a->score_scale == b->score_scale && a->min_max_slowdown == b->min_max_slowdown &&
-	       decide_same_key(&key_a, &key_b);
+	       a->risk == b->risk && a->harm_filter == b->harm_filter &&
+	       a->harm_score == b->harm_score && a->reservation_ttl_ns == b->reservation_ttl_ns &&
+	       a->unknown_slowdown == b->unknown_slowdown && decide_same_key(&key_a, &key_b);
 }
 
 static void use_model(struct decide_context *c, struct km_model *m)
@@ -96,6 +107,7 @@ void km_decide_set_model(struct km_decide *d, struct km_model *m)
 		unused = fresh;
 	} else {
 		fresh->settings = d->context->settings;
+		fresh->rules = d->context->rules;
 		unused = d->context;
 		d->context = fresh;
 	}

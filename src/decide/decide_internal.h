@@ -25,7 +25,8 @@
 
 struct decide_context {
 	_Atomic uint32_t refs;
-	struct km_decide_settings settings; /* log_path is not kept */
+	struct km_decide_settings settings; /* without its texts */
+	struct km_place_rules rules;        /* of the settings */
 	struct km_model *model;             /* NULL = none */
 	const struct km_schema *schema;     /* the model's */
 	uint64_t model_hash;

@@ -42,10 +42,10 @@ int64_t decide_fresh_until_ns(const struct decide_context *c, int64_t measured_n
 static struct decide_packed judge(const struct decide_context *c, const struct km_workload *w,
                                   enum km_data_state state, const struct km_prediction *p)
 {
-	struct km_candidate candidate = { state, p->slowdown, p->high };
+	struct km_candidate candidate = { state, p->slowdown, p->high, 0, 0 };
 	struct km_verdict v;
 
-	km_place_judge_one(w, &candidate, c->settings.score_scale, &v);
+	km_place_judge_one(w, &candidate, &c->rules, &v);
 	return decide_pack(v);
 }
 
@@ -68,9 +68,9 @@ void decide_judge(const struct decide_context *c, const struct km_workload *w,
 struct km_verdict decide_judge_without(const struct decide_context *c, const struct km_workload *w,
                                        enum km_data_state state)
 {
-	struct km_candidate candidate = { state, NAN, NAN };
+	struct km_candidate candidate = { state, NAN, NAN, 0, 0 };
 	struct km_verdict v;
 
-	km_place_judge_one(w, &candidate, c->settings.score_scale, &v);
+	km_place_judge_one(w, &candidate, &c->rules, &v);
 	return v;
 }

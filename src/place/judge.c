@@ -7,10 +7,12 @@
 
 #include "km/place/place.h"
 
+#include "place_internal.h"
+
 static const enum km_reason reason_of[] = {
-	[KM_DATA_FRESH] = KM_REASON_FITS,        [KM_DATA_STALE] = KM_REASON_STALE_DATA,
-	[KM_DATA_ABSENT] = KM_REASON_NO_DATA,    [KM_DATA_LOW_TIER] = KM_REASON_LOW_TIER,
-	[KM_DATA_NO_MODEL] = KM_REASON_NO_MODEL,
+	[KM_DATA_FRESH] = KM_REASON_FITS,        [KM_DATA_AGING] = KM_REASON_FITS,
+	[KM_DATA_STALE] = KM_REASON_STALE_DATA,  [KM_DATA_ABSENT] = KM_REASON_NO_DATA,
+	[KM_DATA_LOW_TIER] = KM_REASON_LOW_TIER, [KM_DATA_NO_MODEL] = KM_REASON_NO_MODEL,
 };
 _Static_assert(sizeof(reason_of) / sizeof(reason_of[0]) == KM_DATA_STATE_N, "a reason per state");
 
@@ -21,20 +23,23 @@ static int32_t middle(uint32_t scale)
 
 static bool is_trusted(const struct km_verdict *v)
 {
-	return v->reason == KM_REASON_FITS || v->reason == KM_REASON_TOO_SLOW;
+	return v->reason == KM_REASON_FITS || v->reason == KM_REASON_TOO_SLOW ||
+	       v->reason == KM_REASON_HARM;
 }
 
-static void judge_fresh(const struct km_workload *w, double slowdown, uint32_t scale,
-                        struct km_verdict *out)
+static void judge_trusted(const struct km_workload *w, const struct km_candidate *c,
+                          const struct km_place_rules *rules, struct km_verdict *out)
 {
-	double limit = w->max_slowdown >= KM_PLACE_MAX_SLOWDOWN_MIN ? w->max_slowdown
-	                                                            : KM_PLACE_MAX_SLOWDOWN_MIN;
-	bool too_slow = slowdown > limit;
+	bool too_slow = c->slowdown > km_place_limit(w->max_slowdown);
+	bool harms = rules->harm_filter && c->harm_worst > 1;
 
 	*out = (struct km_verdict){
-		.passes = !too_slow || w->mode != KM_MODE_ENFORCE,
-		.reason = too_slow ? KM_REASON_TOO_SLOW : KM_REASON_FITS,
-		.score = km_place_score(slowdown, w->max_slowdown, scale),
+		.passes = (!too_slow && !harms) || w->mode != KM_MODE_ENFORCE,
+		.reason = too_slow ? KM_REASON_TOO_SLOW
+		          : harms  ? KM_REASON_HARM
+		                   : KM_REASON_FITS,
+		.score =
+			km_place_score(km_place_scored(w, c, rules), w->max_slowdown, rules->scale),
 	};
 }
 
@@ -67,19 +72,21 @@ static void judge_untrusted(const struct km_workload *w, const struct km_candida
 	};
 }
 
-void km_place_judge_one(const struct km_workload *w, const struct km_candidate *c, uint32_t scale,
-                        struct km_verdict *out)
+void km_place_judge_one(const struct km_workload *w, const struct km_candidate *c,
+                        const struct km_place_rules *rules, struct km_verdict *out)
 {
+	bool trusted = c->state == KM_DATA_FRESH || c->state == KM_DATA_AGING;
+
 	if (w->mode == KM_MODE_OBSERVE) {
 		*out = (struct km_verdict){ .passes = true,
 			                    .reason = KM_REASON_OBSERVE_ONLY,
-			                    .score = middle(scale) };
-	} else if (c->state != KM_DATA_FRESH) {
-		judge_untrusted(w, c, c->state, scale, out);
+			                    .score = middle(rules->scale) };
+	} else if (!trusted) {
+		judge_untrusted(w, c, c->state, rules->scale, out);
 	} else if (c->slowdown >= 0) {
-		judge_fresh(w, c->slowdown, scale, out);
+		judge_trusted(w, c, rules, out);
 	} else {
-		judge_untrusted(w, c, KM_DATA_NO_MODEL, scale, out);
+		judge_untrusted(w, c, KM_DATA_NO_MODEL, rules->scale, out);
 	}
 }
 
@@ -124,10 +131,10 @@ void km_place_settle(const struct km_workload *w, struct km_verdict *v, size_t c
 }
 
 void km_place_judge(const struct km_workload *w, const struct km_candidate *c, size_t count,
-                    uint32_t scale, struct km_verdict *out)
+                    const struct km_place_rules *rules, struct km_verdict *out)
 {
 	for (size_t i = 0; i < count; i++) {
-		km_place_judge_one(w, &c[i], scale, &out[i]);
+		km_place_judge_one(w, &c[i], rules, &out[i]);
 	}
 	km_place_settle(w, out, count);
 }

@@ -9,6 +9,8 @@ static const struct {
 	[KM_REASON_FITS] = { "predicted slowdown is within what the pod tolerates", "Fits" },
 	[KM_REASON_TOO_SLOW] = { "predicted slowdown is above what the pod tolerates",
 	                         "PredictedSlowdown" },
+	[KM_REASON_HARM] = { "pods on the node would be slowed down beyond what they tolerate",
+	                     "IncumbentHarm" },
 	[KM_REASON_STALE_DATA] = { "node's counters are too old to predict from", "StaleData" },
 	[KM_REASON_NO_DATA] = { "node has no counters to predict from", "NoData" },
 	[KM_REASON_LOW_TIER] = { "node lacks counters that the model needs", "LowTier" },

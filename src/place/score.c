@@ -4,14 +4,20 @@
 
 #include "km/place/place.h"
 
+#include "place_internal.h"
+
 /* What is left at the tolerated limit; above it the rest is shared out by how far above. */
 #define SCORE_AT_LIMIT 0.2
+
+double km_place_limit(double max_slowdown)
+{
+	return max_slowdown >= KM_PLACE_MAX_SLOWDOWN_MIN ? max_slowdown : KM_PLACE_MAX_SLOWDOWN_MIN;
+}
 
 int32_t km_place_score(double slowdown, double max_slowdown, uint32_t scale)
 {
 	double top = scale < KM_PLACE_SCALE_MAX ? scale : KM_PLACE_SCALE_MAX;
-	double limit = max_slowdown >= KM_PLACE_MAX_SLOWDOWN_MIN ? max_slowdown
-	                                                         : KM_PLACE_MAX_SLOWDOWN_MIN;
+	double limit = km_place_limit(max_slowdown);
 	double r;
 
 	if (!(slowdown >= 0)) {

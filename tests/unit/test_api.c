@@ -55,7 +55,7 @@ const char *km_reason_text(enum km_reason r)
 
 const char *km_reason_code(enum km_reason r)
 {
-	static const char *const codes[KM_REASON_N] = { "A", "B", "C", "D", "E", "F", "G" };
+	static const char *const codes[KM_REASON_N] = { "A", "B", "H", "C", "D", "E", "F", "G" };
 
 	return codes[r];
 }

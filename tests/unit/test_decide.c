@@ -216,6 +216,7 @@ static void check_agreement(struct world *w, const struct km_workload *pod)
 	struct km_verdict want[ASKED];
 	struct km_verdict got[ASKED];
 	struct km_name asked[ASKED];
+	const struct km_place_rules rules = { .scale = w->settings.score_scale };
 	struct km_decision d;
 
 	for (size_t i = 0; i < ASKED; i++)
@@ -224,7 +225,7 @@ static void check_agreement(struct world *w, const struct km_workload *pod)
 	assert_int_equal(km_decide_run(w->decide, pod, asked, ASKED, &w->arena, &d), 0);
 	for (size_t i = 0; i < ASKED; i++)
 		c[i] = expected(w, &d.node[i], row[i], pod->rps);
-	km_place_judge(pod, c, ASKED, w->settings.score_scale, want);
+	km_place_judge(pod, c, ASKED, &rules, want);
 	for (size_t i = 0; i < ASKED; i++) {
 		const struct km_verdict *v = &d.node[i].verdict;
 

@@ -91,7 +91,7 @@ static void slower_never_scores_higher_and_scores_stay_in_range(void **state)
 /* ---- verdicts ---- */
 struct pod {
 	struct km_workload w;
-	uint32_t scale;
+	struct km_place_rules rules;
 	size_t count;
 	struct km_candidate c[COUNT_MAX];
 	struct km_verdict v[COUNT_MAX];
@@ -99,7 +99,7 @@ struct pod {
 
 static void judge(struct pod *p)
 {
-	km_place_judge(&p->w, p->c, p->count, p->scale, p->v);
+	km_place_judge(&p->w, p->c, p->count, &p->rules, p->v);
 }
 
 static struct km_candidate any_candidate(struct km_rng *rng)
@@ -111,6 +111,8 @@ static struct km_candidate any_candidate(struct km_rng *rng)
 	if (c.state <= KM_DATA_STALE) {
 		c.slowdown = any_slowdown(rng);
 		c.high = km_rng_below(rng, 3) == 0 ? NAN : c.slowdown * (1 + km_rng_unit(rng));
+		c.harm_worst = km_rng_below(rng, 2) == 0 ? 0 : 2 * km_rng_unit(rng);
+		c.harm_mean = c.harm_worst * km_rng_unit(rng);
 	}
 	return c;
 }
@@ -123,7 +125,10 @@ static void any_pod(struct km_rng *rng, struct pod *p)
 		       .max_slowdown = 1 + 2 * km_rng_unit(rng),
 		       .mode = (enum km_mode)km_rng_below(rng, KM_MODE_N),
 		       .on_stale = (enum km_on_stale)km_rng_below(rng, KM_ON_STALE_N) },
-		.scale = scales[km_rng_below(rng, 2)],
+		.rules = { .scale = scales[km_rng_below(rng, 2)],
+		           .risk = km_rng_unit(rng),
+		           .harm_filter = km_rng_below(rng, 2) == 0,
+		           .harm_score = km_rng_below(rng, 2) == 0 },
 		.count = km_rng_below(rng, COUNT_MAX + 1),
 	};
 	for (size_t i = 0; i < p->count; i++)
@@ -132,7 +137,7 @@ static void any_pod(struct km_rng *rng, struct pod *p)
 
 static bool is_fresh(const struct km_candidate *c)
 {
-	return c->state == KM_DATA_FRESH && c->slowdown >= 0;
+	return c->state <= KM_DATA_AGING && c->slowdown >= 0;
 }
 
 static void check_mode(const struct pod *p, size_t i)
@@ -140,23 +145,26 @@ static void check_mode(const struct pod *p, size_t i)
 	const struct km_verdict *v = &p->v[i];
 	bool enforce = p->w.mode == KM_MODE_ENFORCE;
 
-	assert_in_range(v->score, 0, p->scale);
+	assert_in_range(v->score, 0, p->rules.scale);
 	assert_in_range(v->reason, 0, KM_REASON_N - 1);
 	assert_true(enforce || v->passes);
 	assert_false(v->passes && v->unresolvable);
 	if (p->w.mode == KM_MODE_OBSERVE) {
-		assert_int_equal(v->score, MIDDLE(p->scale));
+		assert_int_equal(v->score, MIDDLE(p->rules.scale));
 		assert_int_equal(v->reason, KM_REASON_OBSERVE_ONLY);
 	} else if (is_fresh(&p->c[i])) {
 		bool slow = p->c[i].slowdown > fmax(p->w.max_slowdown, 1.05);
+		bool harms = p->rules.harm_filter && p->c[i].harm_worst > 1;
 
-		assert_int_equal(v->reason, slow ? KM_REASON_TOO_SLOW : KM_REASON_FITS);
-		assert_int_equal(v->passes, !(slow && enforce));
+		assert_int_equal(v->reason, slow    ? KM_REASON_TOO_SLOW
+		                            : harms ? KM_REASON_HARM
+		                                    : KM_REASON_FITS);
+		assert_int_equal(v->passes, !((slow || harms) && enforce));
 		assert_false(v->unresolvable);
 	} else {
 		bool reject = p->w.on_stale == KM_ON_STALE_REJECT;
 
-		assert_true(v->reason > KM_REASON_TOO_SLOW && v->reason < KM_REASON_OBSERVE_ONLY);
+		assert_true(v->reason > KM_REASON_HARM && v->reason < KM_REASON_OBSERVE_ONLY);
 		assert_int_equal(v->unresolvable, reject && enforce);
 		assert_true(p->w.on_stale == KM_ON_STALE_NEUTRAL || v->score == 0);
 	}
@@ -218,7 +226,7 @@ static void check_stale_against_fresh(const struct pod *p, size_t stale)
 	int32_t score = p->v[stale].score;
 	size_t fresh = 0;
 
-	assert_true(score <= MIDDLE(p->scale));
+	assert_true(score <= MIDDLE(p->rules.scale));
 	for (size_t i = 0; i < p->count; i++)
 		fresh += is_fresh(&p->c[i]);
 	for (size_t i = 0; i < p->count; i++) {
@@ -230,7 +238,8 @@ static void check_stale_against_fresh(const struct pod *p, size_t stale)
 			below += is_fresh(&p->c[k]) && p->v[k].score < p->v[i].score;
 		if (below >= fresh / 2)
 			assert_true(p->v[i].score >= score);
-		if (p->c[stale].state == KM_DATA_STALE && bound >= p->c[i].slowdown)
+		if (p->c[stale].state == KM_DATA_STALE &&
+		    bound >= km_place_scored(&p->w, &p->c[i], &p->rules))
 			assert_true(p->v[i].score >= score);
 	}
 }
@@ -257,15 +266,15 @@ static void stale_never_beats_fresh_and_better(void **state)
 /* One pod, its candidates in short: slowdown, with the state before it. */
 #define FRESH(s)                                                                                   \
 	{                                                                                          \
-		KM_DATA_FRESH, s, s                                                                \
+		KM_DATA_FRESH, s, s, 0, 0                                                          \
 	}
 #define STALE(s, h)                                                                                \
 	{                                                                                          \
-		KM_DATA_STALE, s, h                                                                \
+		KM_DATA_STALE, s, h, 0, 0                                                          \
 	}
 #define GONE(what)                                                                                 \
 	{                                                                                          \
-		what, NAN, NAN                                                                     \
+		what, NAN, NAN, 0, 0                                                               \
 	}
 
 static void what_untrusted_data_scores(void **state)
@@ -321,7 +330,7 @@ static void what_untrusted_data_scores(void **state)
 		struct pod p = { .w = { .max_slowdown = 2,
 			                .mode = KM_MODE_PREFER,
 			                .on_stale = rows[i].on_stale },
-			         .scale = 10,
+			         .rules = { .scale = 10 },
 			         .count = rows[i].count };
 
 		memcpy(p.c, rows[i].c, sizeof(rows[i].c));
@@ -357,12 +366,146 @@ static void each_state_has_its_reason(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		const struct km_place_rules rules = { .scale = 10 };
 		struct km_verdict v;
 
-		km_place_judge(&w, &rows[i].c, 1, 10, &v);
+		km_place_judge(&w, &rows[i].c, 1, &rules, &v);
 		assert_int_equal(v.reason, rows[i].want);
 		assert_int_equal(v.passes, rows[i].want == KM_REASON_FITS);
-		assert_int_equal(v.unresolvable, rows[i].want > KM_REASON_TOO_SLOW);
+		assert_int_equal(v.unresolvable, rows[i].want > KM_REASON_HARM);
+	}
+}
+
+/* ---- uncertainty and harm ---- */
+static void risk_goes_from_the_prediction_to_its_bound(void **state)
+{
+	static const double quantile[] = { 0.5, 0.6, 0.7, 0.8, 0.9, 0.95 };
+	/* exact quantiles of the normal distribution over its 95 % one */
+	static const double share[] = { 0, 0.15402, 0.31881, 0.51167, 0.77913, 1 };
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(quantile); i++) {
+		double want = exp(log(1.5) + share[i] * log(3 / 1.5));
+
+		assert_true(fabs(km_place_risk(1.5, 3, quantile[i]) - want) < 2e-3);
+	}
+	assert_true(km_place_risk(1.5, 3, NAN) == 1.5 && km_place_risk(1.5, 3, -7) == 1.5);
+	assert_true(km_place_risk(1.5, 3, 7) == 3);
+	assert_true(km_place_risk(1.5, NAN, 0.9) == 1.5);
+	assert_true(km_place_risk(1.5, 1.2, 0.9) == 1.5); /* a bound below what it bounds */
+	assert_true(km_place_risk(1.5, INFINITY, 0.9) == 1.5);
+	assert_true(km_place_risk(0, 1, 0.9) == 0);
+	assert_true(isnan(km_place_risk(NAN, 2, 0.9)));
+	assert_true(fabs(km_place_widen(1, 2, 1) - 4) < 1e-12);
+	assert_true(km_place_widen(1, 2, 0) == 2 && km_place_widen(1, 2, NAN) == 2);
+	assert_true(isnan(km_place_widen(1, NAN, 1)));
+}
+
+static void a_wider_interval_never_scores_higher(void **state)
+{
+	struct km_rng rng;
+
+	(void)state;
+	km_rng_init(&rng, 7);
+	for (int round = 0; round < ROUNDS; round++) {
+		const struct km_workload w = { .max_slowdown = 1 + 2 * km_rng_unit(&rng),
+			                       .mode = KM_MODE_PREFER };
+		const struct km_place_rules rules = { .scale = scales[km_rng_below(&rng, 2)],
+			                              .risk = km_rng_unit(&rng) };
+		double s = fabs(any_slowdown(&rng));
+		struct km_candidate c[2] = { { KM_DATA_FRESH, s, s * 1.1, 0, 0 },
+			                     { KM_DATA_FRESH, s, s * 1.1, 0, 0 } };
+		struct km_verdict v[2];
+
+		c[1].high = km_place_widen(s, c[0].high, 2 * km_rng_unit(&rng));
+		km_place_judge(&w, c, 2, &rules, v);
+		assert_true(v[1].score <= v[0].score);
+		assert_int_equal(v[1].reason, v[0].reason); /* no interval rejects */
+	}
+}
+
+static void harm_is_told_as_the_worst_and_the_weighted_mean(void **state)
+{
+	const struct km_incumbent i[] = {
+		{ 1.2, NAN, 2, 1 },
+		{ 1.5, NAN, 1.25, 3 },
+		{ NAN, NAN, 2, 100 }, /* nobody knows: not counted */
+		{ 9, NAN, 1.2, 0 },   /* no weight: nor this */
+	};
+	double a = log(1.2) / log(2);
+	double b = log(1.5) / log(1.25);
+	struct km_place_harm h;
+
+	(void)state;
+	km_place_harm(i, 4, 0.5, &h);
+	assert_int_equal(h.worst_of, 1);
+	assert_true(fabs(h.worst - b) < 1e-12);
+	assert_true(fabs(h.mean - (a + 3 * b) / 4) < 1e-12);
+	assert_true(fabs(h.slowdown - exp((log(1.2) + 3 * log(1.5)) / 4)) < 1e-12);
+	km_place_harm(i, 0, 0.5, &h);
+	assert_true(h.worst == 0 && h.mean == 0 && h.worst_of == 0 && isnan(h.slowdown));
+	km_place_harm(&(struct km_incumbent){ INFINITY, NAN, INFINITY, 1 }, 1, 0.5, &h);
+	assert_true(isinf(h.worst) && isinf(h.mean));
+	km_place_harm(&(struct km_incumbent){ 0.5, NAN, 2, 1 }, 1, 0.5, &h);
+	assert_true(h.worst == 0 && h.mean == 0 && h.slowdown == 0.5); /* nobody gains by it */
+}
+
+static void each_switch_of_harm_does_its_own_part(void **state)
+{
+	static const struct {
+		bool filter, score;
+		bool passes;
+		enum km_reason reason;
+		int32_t want;
+	} rows[] = {
+		{ false, false, true, KM_REASON_FITS, 10 },
+		{ true, false, false, KM_REASON_HARM, 10 },
+		{ false, true, true, KM_REASON_FITS, 2 }, /* as bad as the own limit */
+		{ true, true, false, KM_REASON_HARM, 2 },
+	};
+	const struct km_candidate c = { KM_DATA_FRESH, 1, 1, 1.5, 1 };
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		const struct km_place_rules rules = { .scale = 10,
+			                              .harm_filter = rows[i].filter,
+			                              .harm_score = rows[i].score };
+		struct km_workload w = { .max_slowdown = 2, .mode = KM_MODE_ENFORCE };
+		struct km_verdict v;
+
+		km_place_judge(&w, &c, 1, &rules, &v);
+		assert_int_equal(v.passes, rows[i].passes);
+		assert_false(v.unresolvable); /* evicting pods would help */
+		assert_int_equal(v.reason, rows[i].reason);
+		assert_int_equal(v.score, rows[i].want);
+		w.mode = KM_MODE_PREFER;
+		km_place_judge(&w, &c, 1, &rules, &v);
+		assert_true(v.passes);
+		assert_int_equal(v.score, rows[i].want);
+	}
+}
+
+static void more_harm_never_scores_higher(void **state)
+{
+	struct km_rng rng;
+	struct pod p;
+
+	(void)state;
+	km_rng_init(&rng, 8);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct km_candidate worse;
+		struct km_verdict a;
+		struct km_verdict b;
+
+		any_pod(&rng, &p);
+		worse = any_candidate(&rng);
+		p.c[0] = worse;
+		worse.harm_worst += km_rng_unit(&rng);
+		worse.harm_mean += km_rng_unit(&rng);
+		km_place_judge_one(&p.w, &p.c[0], &p.rules, &a);
+		km_place_judge_one(&p.w, &worse, &p.rules, &b);
+		assert_true(b.score <= a.score);
+		assert_true(a.passes || !b.passes);
 	}
 }
 
@@ -398,6 +541,11 @@ int main(void)
 		cmocka_unit_test(stale_never_beats_fresh_and_better),
 		cmocka_unit_test(what_untrusted_data_scores),
 		cmocka_unit_test(each_state_has_its_reason),
+		cmocka_unit_test(risk_goes_from_the_prediction_to_its_bound),
+		cmocka_unit_test(a_wider_interval_never_scores_higher),
+		cmocka_unit_test(harm_is_told_as_the_worst_and_the_weighted_mean),
+		cmocka_unit_test(each_switch_of_harm_does_its_own_part),
+		cmocka_unit_test(more_harm_never_scores_higher),
 		cmocka_unit_test(reasons_are_distinct_and_without_numbers),
 	};
 

@@ -3,15 +3,24 @@
 #ifndef KM_CORE_POD_H
 #define KM_CORE_POD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "km/core/name.h"
 #include "km/core/workload.h"
 
+struct km_label {
+	struct km_name key, value;
+};
+
 struct km_pod {
 	struct km_name name; /* len 0 = not given; all borrowed from the request */
 	struct km_name namespace;
 	struct km_name uid;
+	const struct km_label *label; /* [label_count] */
+	size_t label_count;
+	struct km_name owner_kind; /* of its controller: "ReplicaSet"; len 0 = none */
+	struct km_name owner_name;
 	double rps;          /* kubemarla.io/rps, requests/s of this one pod, > 0; NaN = none */
 	double max_slowdown; /* kubemarla.io/max-slowdown, >= 1.05; NaN = none */
 	struct km_name class_name; /* kubemarla.io/class; len 0 = none */
@@ -20,6 +29,16 @@ struct km_pod {
 
 /* What a pod without anything to say looks like. */
 void km_pod_init(struct km_pod *pod);
+
+/* The value of a label, or NULL. */
+const struct km_name *km_pod_label(const struct km_pod *pod, const char *key);
+
+/*
+ * Which pods are replicas of one another: those of one controller; the ReplicaSets of a Deployment
+ * count as one (their names differ in the label pod-template-hash). returns 0 for a pod without
+ * controller, which has no replicas.
+ */
+uint64_t km_pod_service(const struct km_pod *pod);
 
 /*
  * The workload a pod describes: what its annotations say, `base` for the rest. The annotation's rps

@@ -82,7 +82,15 @@ struct km_decide_settings {
 	enum km_on_stale on_stale;
 	uint32_t score_scale; /* 10 or 100 */
 	double min_max_slowdown;
-	char *log_path; /* "" = none */
+	double risk;                  /* quantile of the interval that is scored, 0.5 to 0.95 */
+	bool harm_filter, harm_score; /* whether harm to incumbents rejects, and lowers scores */
+	int64_t reservation_ttl_ns;   /* without a pod feed; 0 = the model's window */
+	double unknown_slowdown;      /* that a pod in flight is taken to cause where nothing is
+	                                 known of it; 1 or less = none */
+	char *policies_path;          /* "" = none */
+	char *trusted_namespaces;     /* of those policies; with commas between, "" = none */
+	char *effects_path;           /* "" = none */
+	char *log_path;               /* "" = none */
 	struct km_workload default_workload;
 };
 

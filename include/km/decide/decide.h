@@ -6,12 +6,13 @@
  *
  * A prediction is made once per (workload, node, feature version): each known workload has a table
  * of predictions over all nodes, brought up to date by the first request after a new picture was
- * published; an LRU of 64.
+ * published; an LRU of 64. Nodes with pods in flight, or with pods to be protected, are predicted
+ * apart, once for each change of what is on them (overlay.c).
  *
  * The model is told of the pod: pod.rps and pod.replicas are the workload's, taken as what the node
- * carries for the service once the pod is there. What it carries before (pod.rps_now,
- * pod.replicas_now) is unknown without a pod watch: NaN; nobody else is known to be on the way:
- * inflight.* is 0.
+ * carries for the service once the pod is there. Replicas of its service that the in-flight ledger
+ * knows to be there come on top. What the node carries before (pod.rps_now, pod.replicas_now) is
+ * known with a pod feed only, else NaN. Other pods in flight count into inflight.<class>.
  */
 #ifndef KM_DECIDE_DECIDE_H
 #define KM_DECIDE_DECIDE_H
@@ -25,26 +26,67 @@
 #include "km/cluster/cluster.h"
 #include "km/core/name.h"
 #include "km/core/pod.h"
+#include "km/core/policy.h"
 #include "km/core/settings.h"
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
+#include "km/place/effects.h"
+#include "km/place/ledger.h"
 #include "km/place/place.h"
 
 struct km_decide;
 
+/* Who asks: one pod as a decision sees it. */
+struct km_subject {
+	struct km_workload workload;
+	struct km_pod_kind kind;
+	uint64_t uid;                    /* a key of the pod's UID; 0 = none: reserves nothing */
+	char policy[KM_POLICY_PATH_MAX]; /* "namespace/name" of what matches it; "" = none */
+};
+
+/* Pods on a node that its counters do not show, in pods, by how the prediction takes them in. */
+struct km_inflight_counts {
+	double service;   /* replicas of the pod's own service: by their load */
+	double model;     /* by the model's input for their class */
+	double footprint; /* by what pods of their class add to counters */
+	double effects;   /* by learned effects */
+	double unknown;   /* by decide.unknownSlowdown */
+};
+
+/* What the pod would do to those that are there already and protected. */
+struct km_harm {
+	uint32_t pods;      /* protected pods on the node; 0 = none, the rest is NaN then */
+	double worst;       /* slowdown of the one that comes nearest to, or is furthest over, .. */
+	double worst_limit; /* .. what it tolerates */
+	double mean;        /* weighted geometric mean of their slowdowns */
+	const char *worst_of; /* its policy, "namespace/name"; lives as long as the decision */
+};
+
 struct km_decision_node {
+	size_t asked;  /* position in the names asked for */
 	int64_t index; /* in the snapshot, -1 = unknown to us */
 	enum km_tier tier;
-	double age_s;                    /* since its data was measured; NaN = never */
-	struct km_prediction prediction; /* slowdown NaN = none */
+	double age_s; /* since its data was measured; NaN = never */
+	/*
+	 * With pods in flight taken in, but not age; slowdown NaN = none.
+	 */
+	struct km_prediction prediction;
+	double scored; /* the slowdown that was scored: at decide.risk of the interval, widened by
+	                  age, and by harm where that is worse; NaN = none */
 	enum km_data_state state;
+	bool by_effects; /* no counters: the prediction is of learned effects alone */
+	struct km_inflight_counts inflight;
+	bool monotone_bound; /* fewer pods in flight predict more: that was taken */
+	struct km_harm harm;
 	struct km_verdict verdict;
 };
 
 struct km_decision {
 	struct km_workload workload;
+	char policy[KM_POLICY_PATH_MAX]; /* of the pod; "" = none */
 	uint32_t scale;
-	size_t count;
+	double risk;                   /* quantile of the interval that is scored */
+	size_t count;                  /* of node[] */
 	struct km_decision_node *node; /* [count], in the order asked; in the request's arena */
 	uint64_t generation;           /* of the picture it was made from */
 	uint64_t model_hash;           /* 0 = no model */
@@ -60,48 +102,78 @@ int km_decide_create(const struct km_decide_settings *settings, struct km_cluste
 void km_decide_free(struct km_decide *d); /* NULL allowed */
 
 /*
- * Swap the model (NULL = none; takes its own reference) or the settings (copied). Requests in
- * progress finish with what they began with. Another model drops all predictions; the same one, or
- * settings equal to those in use, change nothing. Nodes change in the cluster itself. Should memory
- * be short, the old ones stay (logged). Any thread.
+ * Swap the model (NULL = none), the policies (NULL = none; each takes its own reference) or the
+ * settings (copied). Requests in progress finish with what they began with. Another model drops all
+ * predictions; the same one, or settings equal to those in use, change nothing. Nodes change in the
+ * cluster itself. Should memory be short, the old ones stay (logged). Any thread.
  */
 void km_decide_set_model(struct km_decide *d, struct km_model *m);
+void km_decide_set_policies(struct km_decide *d, struct km_policies *p);
 void km_decide_set_settings(struct km_decide *d, const struct km_decide_settings *settings);
 
 /* The model in use with a reference for the caller, or NULL. Any thread. */
 struct km_model *km_decide_get_model(struct km_decide *d);
 
+/* The policies in use with a reference for the caller, or NULL. Any thread. */
+struct km_policies *km_decide_get_policies(struct km_decide *d);
+
 /* The default workload now. Any thread. */
 void km_decide_default_workload(struct km_decide *d, struct km_workload *out);
 
 /*
- * The workload of one pod: its annotations over the default workload, by km_pod_workload with
- * decide.minMaxSlowdown. (Later: the matching policy first.) Any thread.
+ * The workload of one pod: its policy, then its annotations, then the default workload, by
+ * km_policy_workload with decide.minMaxSlowdown. Any thread.
  */
 void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struct km_workload *out);
 
+/* The same with who it is. Policies that contradict each other are complained about here. */
+void km_decide_subject(struct km_decide *d, const struct km_pod *pod, struct km_subject *out);
+
+enum km_call {
+	KM_CALL_FILTER,     /* reserves when exactly one node passes */
+	KM_CALL_PRIORITIZE, /* reserves on the top answer, shared by those that tie */
+	KM_CALL_ASK,        /* reserves nothing */
+};
+
 /*
- * The hot path of /filter and /prioritize: verdict[i] for names[i], nothing else. Costs a hash
- * look-up and a copy per name once the workload is known; whether data is fresh is judged now, not
- * when it was predicted. Names that occur twice are judged twice.
+ * The hot path of /filter and /prioritize: verdict[i] for names[i]. Costs a hash look-up and a copy
+ * per name once the workload is known; whether data is fresh is judged now, not when it was
+ * predicted. Names that occur twice are judged twice. The subject's own entry in the ledger is not
+ * seen; at the end it is replaced. Two pods decided at once see each other: who comes to reserve
+ * and finds another reservation on one of its nodes scores anew, twice at most.
+ *
  * The first request after a new picture predicts what changed in it; requests beside it are
  * answered from the picture before, or wait for at most 100 ms, then are answered as without model.
- * verdict [count] and *w are the caller's; scratch comes from `arena`.
+ *
+ * best (NULL allowed): the decision, with node[] of the best_max best (they pass, then by score,
+ * then in the order asked), best first.
+ * verdict [count] and *who are the caller's; scratch and best come from `arena`.
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
  */
+int km_decide_place(struct km_decide *d, const struct km_subject *who, enum km_call call,
+                    const struct km_name *names, size_t count, struct km_arena *arena,
+                    struct km_verdict *verdict);
+int km_decide_place_best(struct km_decide *d, const struct km_subject *who, enum km_call call,
+                         const struct km_name *names, size_t count, struct km_arena *arena,
+                         struct km_verdict *verdict, struct km_decision *best, size_t best_max);
+
+/* The same for a workload that is no pod. */
 int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,
                        const struct km_name *names, size_t count, struct km_arena *arena,
                        struct km_verdict *verdict);
 
 /*
  * The same judgement with everything that led to it, for /v1/predict, /v1/explain and /v1/nodes.
- * A STALE node keeps its last prediction; other states than FRESH and STALE have none.
+ * A STALE node keeps its last prediction; other states than FRESH, AGING and STALE have none.
  * names NULL: every node of the picture, in its order. Everything in *out lives in `arena`.
  * returns 0 or -ENOMEM.
  */
 int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct km_name *names,
                   size_t count, struct km_arena *arena, struct km_decision *out);
+int km_decide_run_subject(struct km_decide *d, const struct km_subject *who,
+                          const struct km_name *names, size_t count, struct km_arena *arena,
+                          struct km_decision *out);
 
 /* One feature's share in a prediction. */
 struct km_contribution {
@@ -125,7 +197,8 @@ struct km_explanation {
 
 /*
  * The `max` largest contributions to the prediction for the node of that name, by magnitude; about
- * 1 ms a node. Asks the newest row: a bin closed since km_decide_run shows here first.
+ * 1 ms a node. Asks the newest row: a bin closed since km_decide_run shows here first. Without pods
+ * in flight.
  * returns how many, 0 without model, node or data, or a negative errno. When > 0, *sum (NULL
  * allowed) is filled, and *model keeps the names alive and the caller unrefs it; otherwise it is
  * NULL.
@@ -133,5 +206,49 @@ struct km_explanation {
 int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct km_name name,
                       struct km_contribution *out, size_t max, struct km_explanation *sum,
                       struct km_model **model);
+
+/*
+ * ---- the pod feed: what is where, from whoever watches pods. Any thread ----
+ *
+ * With a live feed a reservation that is not confirmed within 2 s goes; without, after
+ * decide.reservationTTL, and pods are taken to run from their reservation on. Incumbents exist with
+ * a feed only. Times are monotonic.
+ */
+#define KM_DECIDE_CONFIRM_NS INT64_C(2000000000)
+#define KM_DECIDE_NOT_YET    INT64_MAX /* running_ns of a pod that does not run yet */
+
+/* A feed is there from now on, or is gone: then what it told is forgotten. */
+void km_decide_set_feed(struct km_decide *d, bool live);
+
+/*
+ * The pod is bound to `node`; runs since running_ns. Again whenever that changes, and for every pod
+ * that is there after a restart, or whose policy or labels changed. A pod without UID is ignored.
+ */
+void km_decide_pod_bound(struct km_decide *d, const struct km_pod *pod, struct km_name node,
+                         int64_t running_ns);
+void km_decide_pod_running(struct km_decide *d, struct km_name uid, int64_t running_ns);
+void km_decide_pod_gone(struct km_decide *d, struct km_name uid); /* ended or deleted */
+
+/* ---- learned effects: for classes that the model does not know, and nodes without counters ----
+ */
+
+/*
+ * From now on `e` (borrowed; NULL = none) is asked where nothing else is known, and gives the
+ * slowdown on nodes without counters: own and harm. Only decide touches it while it is attached.
+ */
+void km_decide_attach_effects(struct km_decide *d, struct km_effects *e);
+
+/* What learned effects know a name as. Never 0. */
+uint64_t km_decide_effects_key(const char *name, size_t len);
+
+/* Which kind of machine a node is; 0 = not known. */
+void km_decide_set_platform(struct km_decide *d, struct km_name node, uint64_t platform);
+
+/* km_effects_observe on what is attached. returns its result; -ENOENT when nothing is attached. */
+int km_decide_observe_effect(struct km_decide *d, uint64_t platform, uint64_t subject,
+                             uint64_t neighbour, double log_slowdown, double weight);
+
+/* What the ledger holds, for metrics and tests. */
+void km_decide_ledger_stats(struct km_decide *d, struct km_ledger_stats *out);
 
 #endif

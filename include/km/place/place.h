@@ -15,6 +15,7 @@
 /* How far a node's data can be trusted now. */
 enum km_data_state {
 	KM_DATA_FRESH,
+	KM_DATA_AGING,    /* older than half of decide.maxAge: less certain, still trusted */
 	KM_DATA_STALE,    /* older than decide.maxAge */
 	KM_DATA_ABSENT,   /* never measured, or a node we do not know */
 	KM_DATA_LOW_TIER, /* measured, but not what the model needs */
@@ -25,6 +26,7 @@ enum km_data_state {
 enum km_reason {
 	KM_REASON_FITS,     /* predicted slowdown within what the workload tolerates */
 	KM_REASON_TOO_SLOW, /* above maxSlowdown */
+	KM_REASON_HARM,     /* a pod that is there would be above its own maxSlowdown */
 	KM_REASON_STALE_DATA,
 	KM_REASON_NO_DATA,
 	KM_REASON_LOW_TIER,
@@ -33,10 +35,25 @@ enum km_reason {
 	KM_REASON_N,
 };
 
+/* What holds for every candidate of a pod. */
+struct km_place_rules {
+	uint32_t scale; /* highest score */
+	double risk;    /* quantile of the interval that is scored, 0.5 (the prediction itself, also
+	                   for anything below and NaN) to 0.95 (the upper bound) */
+	bool harm_filter; /* harm to incumbents may reject */
+	bool harm_score;  /* harm to incumbents lowers the score */
+};
+
+/*
+ * Harm is told as ln(slowdown) / ln(what is tolerated): 0 = unharmed, 1 = at the limit.
+ * 0 too where there is nobody to harm.
+ */
 struct km_candidate {
 	enum km_data_state state;
-	double slowdown; /* predicted; NaN unless FRESH or STALE */
-	double high;     /* upper bound of it; NaN = not known */
+	double slowdown; /* predicted; NaN unless FRESH, AGING or STALE */
+	double high;     /* upper bound of it, 95 % quantile; NaN = not known */
+	double harm_worst;
+	double harm_mean; /* by weight */
 };
 
 struct km_verdict {
@@ -67,17 +84,52 @@ const char *km_reason_code(enum km_reason r); /* "PredictedSlowdown": for metric
 int32_t km_place_score(double slowdown, double max_slowdown, uint32_t scale);
 
 /*
- * Judges one node without looking at the others. Final for a FRESH one with a slowdown >= 0; FRESH
- * without one counts as NO_MODEL. For any other, w->on_stale says:
+ * The quantile `risk` of a prediction between itself and its upper bound, as if ln slowdown were
+ * normal: ln s + z(risk)/z(0.95) x (ln high - ln s). high NaN or below s: s itself.
+ */
+double km_place_risk(double slowdown, double high, double risk);
+
+/* z(risk)/z(0.95): 0 for 0.5, 1 for 0.95. */
+double km_place_risk_share(double risk);
+
+/* The upper bound of older data: further off by `share` of how far it was (>= 0) in ln slowdown. */
+double km_place_widen(double slowdown, double high, double share);
+
+/* The slowdown that is scored: the pod's own at risk, or as bad as the harm where that is worse. */
+double km_place_scored(const struct km_workload *w, const struct km_candidate *c,
+                       const struct km_place_rules *rules);
+
+/* One protected pod, or several alike, that would have the newcomer for a neighbour. */
+struct km_incumbent {
+	double slowdown; /* of its own, with the newcomer there; NaN = not known: not counted */
+	double high;
+	double max_slowdown;
+	double weight; /* > 0; of all it stands for */
+};
+
+struct km_place_harm {
+	double worst;    /* the largest ln(slowdown) / ln(max_slowdown), >= 0 */
+	double mean;     /* weighted, each at `risk` of its interval, >= 0 */
+	double slowdown; /* weighted geometric mean of the slowdowns; NaN without any */
+	size_t worst_of; /* position of the worst; count without any */
+};
+
+void km_place_harm(const struct km_incumbent *i, size_t count, double risk,
+                   struct km_place_harm *out);
+
+/*
+ * Judges one node without looking at the others. Final for a FRESH or AGING one with a slowdown
+ * >= 0; without one it counts as NO_MODEL. For any other, w->on_stale says:
  *   Neutral  passes, scores the middle or less: the score of a STALE one's upper bound `high` (of
  *            `slowdown` where `high` is NaN); km_place_settle may lower it further,
  *   Avoid    passes, scores 0,
  *   Reject   in mode Enforce rejected as unresolvable, otherwise as Avoid.
- * Too slow is a rejection (a resolvable one) in mode Enforce only; the score stays the formula's.
+ * Too slow, or too much harm (with rules->harm_filter), is a rejection (a resolvable one) in mode
+ * Enforce only; the predicted slowdowns count, not their intervals. The score stays the formula's.
  * Mode Observe: passes with the middle score whatever the data.
  */
-void km_place_judge_one(const struct km_workload *w, const struct km_candidate *c, uint32_t scale,
-                        struct km_verdict *out);
+void km_place_judge_one(const struct km_workload *w, const struct km_candidate *c,
+                        const struct km_place_rules *rules, struct km_verdict *out);
 
 /*
  * Once all candidates of one pod are judged: lowers those that w->on_stale Neutral applies to, to
@@ -85,7 +137,7 @@ void km_place_judge_one(const struct km_workload *w, const struct km_candidate *
  * scores above
  *   - the middle,
  *   - a fresh candidate in the better half (the median one included),
- *   - a fresh candidate whose slowdown is at most its own last known upper bound.
+ *   - a fresh candidate whose scored slowdown is at most its own last known upper bound.
  * Without fresh candidates there is no median. v [count] in place.
  */
 void km_place_settle(const struct km_workload *w, struct km_verdict *v, size_t count);
@@ -95,6 +147,6 @@ void km_place_settle(const struct km_workload *w, struct km_verdict *v, size_t c
  * permutes out. Never fails.
  */
 void km_place_judge(const struct km_workload *w, const struct km_candidate *c, size_t count,
-                    uint32_t scale, struct km_verdict *out);
+                    const struct km_place_rules *rules, struct km_verdict *out);
 
 #endif
