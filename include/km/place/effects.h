@@ -19,14 +19,21 @@
 
 struct km_effects;
 
-/* 0 = the default. What was seen longest ago goes first when a limit is reached. */
+/*
+ * 0 = the default. What was not seen for longest goes first when a limit is reached. Memory grows
+ * as it is used, at the defaults to 5 MiB.
+ */
 struct km_effects_limits {
-	uint32_t keys;         /* platforms, and workloads, of each at most; default 1,024 */
-	uint32_t observations; /* kept for refining; default 32,768 (24 bytes each) */
+	uint32_t platforms; /* kinds of machine; default 256, 5 KiB each */
+	uint32_t workloads; /* default 1,024, 128 bytes each */
+	uint32_t cells;     /* (platform, workload) seen together; default 32,768, 64 bytes each */
+	uint32_t observations; /* kept for refining; default 32,768, 32 bytes each */
 };
 
-#define KM_EFFECTS_KEYS_MAX         65536u
-#define KM_EFFECTS_OBSERVATIONS_MAX (4u << 20)
+#define KM_EFFECTS_PLATFORMS_MAX    4096u
+#define KM_EFFECTS_WORKLOADS_MAX    65536u
+#define KM_EFFECTS_CELLS_MAX        (1u << 20)
+#define KM_EFFECTS_OBSERVATIONS_MAX (1u << 20)
 
 struct km_effect {
 	double log_slowdown; /* of the subject; 0 = unharmed */
@@ -39,6 +46,15 @@ struct km_effect {
  */
 struct km_effects *km_effects_create(const struct km_effects_limits *limits);
 void km_effects_free(struct km_effects *e); /* NULL allowed */
+
+/*
+ * What a workload takes alone on a platform, ln of a time in a unit that is the same for all: its
+ * latency or run time without neighbours. Optional, and worth a lot: how long a workload takes, on
+ * one kind of machine against others, says how it shares a machine, before it has met anyone.
+ * Again: the newest counts. returns as km_effects_observe (dropped beyond +-50).
+ */
+int km_effects_describe(struct km_effects *e, uint64_t platform, uint64_t workload,
+                        double log_alone);
 
 /*
  * One observed slowdown of `subject` on a kind of machine beside one `neighbour`. Keys are hashes
