@@ -36,19 +36,23 @@ static void describe(const struct km_perf *p, char *out, size_t size)
 	static const char *const l3[] = { "", "", ", L3 by the generic event" };
 	const char *how = has(p->cpu_roles, KM_PERF_L3_MISS) ? l3[p->l3] : "";
 	unsigned cpus = 0;
+	unsigned cores = 0;
 
 	if (p->first_only) {
 		(void)snprintf(out, size, "%s %u/%u: %zu events a CPU%s%s%s%s", p->id.vendor,
 		               p->id.family, p->id.model, p->cpu_event_count,
-		               p->core_count > 0 ? ", C-states" : "",
+		               p->core_roles != 0 ? ", C-states" : "",
 		               p->imc_count > 0 ? ", uncore_imc" : "", p->imc_note, how);
 		return;
 	}
 	for (unsigned cpu = 0; cpu < p->cpu_count; cpu++) {
 		cpus += p->cpu[cpu].set.roles != 0;
 	}
-	(void)snprintf(out, size, "%u of %u CPUs, %zu cores, %zu uncore_imc%s%s", cpus,
-	               km_cpuset_count(&p->online), p->core_count, p->imc_count, p->imc_note, how);
+	for (size_t i = 0; i < p->core_count; i++) {
+		cores += p->core[i].set.roles != 0;
+	}
+	(void)snprintf(out, size, "%u of %u CPUs, %u cores, %zu uncore_imc%s%s", cpus,
+	               km_cpuset_count(&p->online), cores, p->imc_count, p->imc_note, how);
 }
 
 void km_perf_offer(const struct km_perf *p, struct km_source_offer *out)

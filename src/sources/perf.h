@@ -32,7 +32,9 @@ struct km_perf_cpu {
 
 struct km_perf_core {
 	struct km_perf_set set;
+	unsigned cpu;          /* that stands for it */
 	struct km_cpuset cpus; /* its hyper-threads */
+	int64_t retry_ns;      /* when not open: not before */
 };
 
 struct km_perf {
@@ -47,6 +49,7 @@ struct km_perf {
 	struct km_perf_event tsc_event;
 	bool has_tsc;
 	struct km_perf_set tsc;
+	int64_t tsc_retry_ns;
 	double tsc_per_ns; /* 0 = not known yet */
 
 	struct km_perf_event cpu_event[KM_PERF_CPU_EVENTS];

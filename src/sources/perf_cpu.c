@@ -171,8 +171,26 @@ static void close_cores(struct km_perf *p)
 	p->core_count = 0;
 }
 
+static void open_core(struct km_perf *p, struct km_perf_core *core, int64_t now_ns)
+{
+	int why;
+	int ret = km_perf_set_open(&p->budget, core->cpu, p->core_event, p->core_event_count,
+	                           &core->set, &why);
+
+	if (p->why == 0) {
+		p->why = why;
+	}
+	if (ret != 0) {
+		/* a core that has no such event will not get one */
+		core->retry_ns = ret == -ENOENT ? INT64_MAX : now_ns + KM_PERF_RETRY_NS;
+		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
+		return;
+	}
+	p->core_roles |= core->set.roles;
+}
+
 /* Which CPU stands for a core changes when CPUs go. returns 0 or -ENOMEM. */
-static int open_cores(struct km_perf *p)
+static int open_cores(struct km_perf *p, int64_t now_ns)
 {
 	struct km_perf_pmu pmu;
 
@@ -186,22 +204,12 @@ static int open_cores(struct km_perf *p)
 		return -ENOMEM;
 	}
 	km_cpuset_each (cpu, &pmu.cpus) {
-		struct km_perf_core *core = &p->core[p->core_count];
-		int why;
-		int ret = km_perf_set_open(&p->budget, cpu, p->core_event, p->core_event_count,
-		                           &core->set, &why);
+		struct km_perf_core *core = &p->core[p->core_count++];
 
-		if (p->why == 0) {
-			p->why = why;
-		}
-		if (ret != 0) {
-			p->stats.fault[KM_FAULT_UNAVAILABLE]++;
-			continue;
-		}
+		core->cpu = cpu;
 		read_threads(p, cpu, &core->cpus);
-		p->core_roles |= core->set.roles;
-		p->core_count++;
-		if (p->first_only) {
+		open_core(p, core, now_ns);
+		if (p->first_only && core->set.roles != 0) {
 			break;
 		}
 	}
@@ -224,13 +232,14 @@ void km_perf_cpus_plan(struct km_perf *p, bool core_events)
 }
 
 /* On any CPU: the TSC of all of them is one. */
-static void open_tsc(struct km_perf *p)
+static void open_tsc(struct km_perf *p, int64_t now_ns)
 {
 	int why;
 
 	km_perf_set_close(&p->budget, &p->tsc);
 	if (p->has_tsc && km_perf_set_open(&p->budget, km_cpuset_next(&p->online, 0), &p->tsc_event,
 	                                   1, &p->tsc, &why) != 0) {
+		p->tsc_retry_ns = now_ns + KM_PERF_RETRY_NS;
 		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
 	}
 }
@@ -272,8 +281,8 @@ int km_perf_cpus_open(struct km_perf *p)
 		p->cpu_event_count = 0;
 		return 0;
 	}
-	open_tsc(p);
-	ret = open_cores(p);
+	open_tsc(p, p->last_ns);
+	ret = open_cores(p, p->last_ns);
 	if (ret == 0 && p->cpu_event_count > 0) {
 		ret = open_first(p, km_cpuset_next(&p->online, 0));
 	}
@@ -337,16 +346,21 @@ void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
 		follow_cpu(p, cpu, was, is, now_ns);
 	}
 	p->online = now;
-	if (changed && open_cores(p) != 0) {
+	if (changed && open_cores(p, now_ns) != 0) {
 		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
 	}
-	if (changed) {
-		open_tsc(p);
+	for (size_t i = 0; i < p->core_count; i++) {
+		if (p->core[i].set.roles == 0 && now_ns >= p->core[i].retry_ns) {
+			open_core(p, &p->core[i], now_ns);
+		}
+	}
+	if (p->has_tsc && (changed || (p->tsc.roles == 0 && now_ns >= p->tsc_retry_ns))) {
+		open_tsc(p, now_ns);
 	}
 }
 
 /* Once it is known it stays: the TSC is invariant wherever C-states are counted by it. */
-static void read_tsc(struct km_perf *p)
+static void read_tsc(struct km_perf *p, int64_t now_ns)
 {
 	struct km_perf_counts v;
 	double per_ns;
@@ -355,7 +369,7 @@ static void read_tsc(struct km_perf *p)
 		return;
 	}
 	if (km_perf_set_read(p->sys, &p->tsc, &v, &p->stats) != 0) {
-		open_tsc(p);
+		open_tsc(p, now_ns);
 		return;
 	}
 	per_ns = v.count[KM_PERF_TSC] / v.ns[KM_PERF_TSC];
@@ -418,7 +432,8 @@ static double c1_ratio(double c0, double c6, double deep)
 	return left < 0 ? 0 : left;
 }
 
-static size_t read_core(struct km_perf *p, struct km_perf_core *core, double elapsed_ns)
+static size_t read_core(struct km_perf *p, struct km_perf_core *core, double elapsed_ns,
+                        int64_t now_ns)
 {
 	struct km_perf_counts v;
 	double c6;
@@ -429,6 +444,7 @@ static size_t read_core(struct km_perf *p, struct km_perf_core *core, double ela
 	}
 	if (km_perf_set_read(p->sys, &core->set, &v, &p->stats) != 0) {
 		km_perf_set_close(&p->budget, &core->set);
+		core->retry_ns = now_ns;
 		return 0;
 	}
 	c6 = share(p, &v, KM_PERF_C6);
@@ -448,12 +464,12 @@ size_t km_perf_cpus_read(struct km_perf *p, double elapsed_ns, int64_t now_ns)
 {
 	size_t given = 0;
 
-	read_tsc(p);
+	read_tsc(p, now_ns);
 	for (unsigned cpu = 0; cpu < p->cpu_count; cpu++) {
 		given += read_cpu(p, cpu, elapsed_ns, now_ns);
 	}
 	for (size_t i = 0; i < p->core_count; i++) {
-		given += read_core(p, &p->core[i], elapsed_ns);
+		given += read_core(p, &p->core[i], elapsed_ns, now_ns);
 	}
 	return given;
 }

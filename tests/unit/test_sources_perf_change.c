@@ -98,6 +98,7 @@ static void events_that_die_are_opened_again(void **state)
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[0][KM_COUNT_CYCLES], 1e8, "cycles");
+	check_near(w.cpu[0][KM_COUNT_C6_NS], 0.4e9, "C6");
 	check_near(w.last.host[KM_HOST_MEM_READ_BYTES], 64 * 4e6, "read");
 	perf_world_fini(&w);
 }
@@ -124,6 +125,30 @@ static void without_descriptors_some_cpus_are_unknown_for_a_while(void **state)
 	(void)perf_world_tick(&w, 10);
 	assert_int_equal(perf_world_tick(&w, 1), 1);
 	check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles");
+	perf_world_fini(&w);
+}
+
+static void c_states_that_found_no_descriptor_are_tried_again(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	perf_world_open(&w);
+	fake_perf_offline(w.fake, 3);
+	put_online(&w, "0-2");
+	/* for the 2 controllers x 2, 3 CPUs x 5, and the TSC */
+	w.fake->kernel_fds_max = 4 + 15 + 1;
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_true(isnan(w.cpu[0][KM_COUNT_C6_NS]));
+	check_near(w.cpu[0][KM_COUNT_C0_NS], 0.25e9, "C0");
+	assert_int_equal(faults(&w, KM_FAULT_UNAVAILABLE), 2);
+	assert_non_null(strstr(w.perf->stats.note, " 0 cores"));
+	w.fake->kernel_fds_max = 1000;
+	(void)perf_world_tick(&w, 10);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[0][KM_COUNT_C6_NS], 0.4e9, "C6");
 	perf_world_fini(&w);
 }
 
@@ -175,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_cpus_that_is_none_changes_nothing),
 		cmocka_unit_test(events_that_die_are_opened_again),
 		cmocka_unit_test(without_descriptors_some_cpus_are_unknown_for_a_while),
+		cmocka_unit_test(c_states_that_found_no_descriptor_are_tried_again),
 		cmocka_unit_test(perf_leaves_descriptors_to_the_rest_of_the_process),
 		cmocka_unit_test(without_c6_there_is_no_c1),
 	};
