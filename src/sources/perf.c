@@ -39,8 +39,9 @@ static void describe(const struct km_perf *p, char *out, size_t size)
 	unsigned cores = 0;
 
 	if (p->first_only) {
-		(void)snprintf(out, size, "%s %u/%u: %zu events a CPU%s%s%s%s", p->id.vendor,
+		(void)snprintf(out, size, "%s %u/%u: %zu events a CPU%s%s%s%s%s", p->id.vendor,
 		               p->id.family, p->id.model, p->cpu_event_count,
+		               p->kind_count > 1 ? ", CPUs of several kinds" : "",
 		               p->core_roles != 0 ? ", C-states" : "",
 		               p->imc_count > 0 ? ", uncore_imc" : "", p->imc_note, how);
 		return;

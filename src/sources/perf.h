@@ -20,6 +20,7 @@
 #define KM_PERF_BIT(n)      (UINT32_C(1) << (n))
 #define KM_PERF_CPU_EVENTS  (KM_PERF_CORE_EVENTS_MAX + 2)
 #define KM_PERF_CORE_STATES 3
+#define KM_PERF_KINDS_MAX   3
 #define KM_PERF_RETRY_NS    INT64_C(10000000000)
 /* Residencies are ratios of counters that are read one after the other. */
 #define KM_PERF_SHARE_MAX 1.02
@@ -59,6 +60,9 @@ struct km_perf {
 	uint32_t cpu_count;
 	struct km_perf_cpu *cpu; /* [KM_CPU_MAX] */
 	uint32_t cpu_roles;      /* what one CPU gives */
+
+	struct km_perf_pmu kind[KM_PERF_KINDS_MAX]; /* of CPUs, where they are not all alike */
+	size_t kind_count;
 
 	struct km_perf_pmu core_pmu;
 	struct km_perf_event core_event[KM_PERF_CORE_STATES];
@@ -102,6 +106,12 @@ void km_perf_cpus_close(struct km_perf *p);
 void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns);
 /* Reads all into the sample's rows. returns how many sets gave something. */
 size_t km_perf_cpus_read(struct km_perf *p, double elapsed_ns, int64_t now_ns);
+
+/* perf_kinds.c: which kinds of CPUs there are now. */
+void km_perf_kinds_read(struct km_perf *p);
+/* The CPU's events as its kind takes them. returns how many: cpu_event_count. */
+size_t km_perf_events_of(const struct km_perf *p, unsigned cpu,
+                         struct km_perf_event out[KM_PERF_CPU_EVENTS]);
 
 /* perf_imc.c: the same for memory controllers. returns 0 or -ENOMEM. */
 int km_perf_imcs_open(struct km_perf *p) KM_MUST_CHECK;

@@ -152,10 +152,11 @@ static void keep_roles(struct km_perf_event *event, size_t *count, uint32_t role
 static void open_cpu(struct km_perf *p, unsigned cpu, int64_t now_ns)
 {
 	struct km_perf_cpu *c = &p->cpu[cpu];
+	struct km_perf_event event[KM_PERF_CPU_EVENTS];
+	size_t count = km_perf_events_of(p, cpu, event);
 	int why;
 
-	if (km_perf_set_open(&p->budget, cpu, p->cpu_event, p->cpu_event_count, &c->set, &why) !=
-	    0) {
+	if (km_perf_set_open(&p->budget, cpu, event, count, &c->set, &why) != 0) {
 		c->retry_ns = now_ns + KM_PERF_RETRY_NS;
 		p->stats.fault[KM_FAULT_UNAVAILABLE]++;
 	}
@@ -225,6 +226,7 @@ static bool worth_counting(const struct km_perf *p)
 void km_perf_cpus_plan(struct km_perf *p, bool core_events)
 {
 	read_cpu_id(p);
+	km_perf_kinds_read(p);
 	plan_cpus(p, core_events);
 	if (p->has_tsc) { /* what C-states are a share of */
 		plan_cores(p);
@@ -247,9 +249,10 @@ static void open_tsc(struct km_perf *p, int64_t now_ns)
 /* What the first CPU has decides. returns 0, or why it cannot be asked now. */
 static int open_first(struct km_perf *p, unsigned cpu)
 {
+	struct km_perf_event event[KM_PERF_CPU_EVENTS];
+	size_t count = km_perf_events_of(p, cpu, event);
 	int why;
-	int ret = km_perf_set_open(&p->budget, cpu, p->cpu_event, p->cpu_event_count,
-	                           &p->cpu[cpu].set, &why);
+	int ret = km_perf_set_open(&p->budget, cpu, event, count, &p->cpu[cpu].set, &why);
 
 	if (p->why == 0) {
 		p->why = why;
@@ -329,7 +332,7 @@ static void follow_cpu(struct km_perf *p, unsigned cpu, bool was, bool is, int64
 void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
 {
 	struct km_cpuset now;
-	bool changed = false;
+	bool changed;
 
 	if (p->cpu_event_count == 0 && p->core_event_count == 0) {
 		return;
@@ -338,11 +341,14 @@ void km_perf_cpus_refresh(struct km_perf *p, int64_t now_ns)
 		p->stats.fault[KM_FAULT_GARBLED]++;
 		now = p->online;
 	}
+	changed = memcmp(&now, &p->online, sizeof(now)) != 0;
+	if (changed) {
+		km_perf_kinds_read(p); /* their lists have no CPU that was never online */
+	}
 	for (unsigned cpu = 0; cpu < KM_CPU_MAX; cpu++) {
 		bool was = km_cpuset_has(&p->online, cpu);
 		bool is = km_cpuset_has(&now, cpu);
 
-		changed = changed || was != is;
 		follow_cpu(p, cpu, was, is, now_ns);
 	}
 	p->online = now;

@@ -99,7 +99,7 @@ double km_perf_unit_bytes(const char *unit);
 struct km_perf_pmu {
 	char name[64];
 	uint32_t type;
-	struct km_cpuset cpus; /* where its events are opened; empty = any */
+	struct km_cpuset cpus; /* where its events are opened, or may be; empty = any */
 };
 
 /* returns 0; -ENOENT when there is no such PMU; -EBADMSG. */

@@ -155,6 +155,8 @@ double km_perf_unit_bytes(const char *unit)
 int km_perf_pmu_read(const char *sysfs, const char *name, struct km_perf_pmu *out,
                      struct km_err *err)
 {
+	/* CPUs to open its events on, one for each socket or core; or all that are of its kind */
+	static const char *const lists[] = { "cpumask", "cpus" };
 	char path[PATH_MAX];
 	char text[1024];
 	uint64_t type = 0;
@@ -174,10 +176,13 @@ int km_perf_pmu_read(const char *sysfs, const char *name, struct km_perf_pmu *ou
 		return km_err_set(err, EBADMSG, "%.120s: saw \"%.20s\", want a number", path, text);
 	}
 	out->type = (uint32_t)type;
-	if (km_sysdir_path(path, sizeof(path), PMU_DIR "/cpumask", sysfs, name) != 0) {
-		return km_err_set(err, EBADMSG, "PMU %.80s: path too long", name);
+	len = -ENOENT;
+	for (size_t i = 0; i < KM_ARRAY_LEN(lists) && len == -ENOENT; i++) {
+		if (km_sysdir_path(path, sizeof(path), PMU_DIR "/%s", sysfs, name, lists[i]) != 0) {
+			return km_err_set(err, EBADMSG, "PMU %.80s: path too long", name);
+		}
+		len = km_sysdir_value(path, text, sizeof(text));
 	}
-	len = km_sysdir_value(path, text, sizeof(text));
 	if (len == -ENOENT) {
 		return 0;
 	}

@@ -3,6 +3,9 @@
  */
 #include "support/perf_world.h"
 
+#define TYPE_BIG    PERF_TYPE_RAW /* the first kind takes the place of the one PMU */
+#define TYPE_LITTLE 10
+
 static uint64_t faults(const struct perf_world *w, enum km_source_fault f)
 {
 	return w->perf->stats.fault[f];
@@ -168,6 +171,47 @@ static void perf_leaves_descriptors_to_the_rest_of_the_process(void **state)
 	perf_world_fini(&w);
 }
 
+/* A generic event counts on the CPUs of the PMU it names; one that names none is the first kind's.
+ */
+static double hybrid_rate(uint32_t type, uint64_t config, int cpu)
+{
+	uint32_t named = (uint32_t)(config >> 32);
+	uint32_t pmu = named != 0 ? named : TYPE_BIG;
+
+	if (type == PERF_TYPE_HARDWARE && pmu != (cpu < 2 ? TYPE_BIG : TYPE_LITTLE))
+		return -1;
+	return busy_rate(type, type == PERF_TYPE_HARDWARE ? config & UINT32_MAX : config, cpu);
+}
+
+static void cpus_of_two_kinds_are_counted_each_by_its_pmu(void **state)
+{
+	struct perf_world w;
+
+	(void)state;
+	perf_world_init(&w);
+	put_cpu(&w, "GenuineIntel", 6, 151);
+	tree_put(&w.tree, PMUS "cpu_core/type", "%u\n", TYPE_BIG);
+	tree_put(&w.tree, PMUS "cpu_core/cpus", "0-1\n");
+	tree_put(&w.tree, PMUS "cpu_atom/type", "%u\n", TYPE_LITTLE);
+	tree_put(&w.tree, PMUS "cpu_atom/cpus", "2\n"); /* the kernel has not seen CPU 3 yet */
+	put_online(&w, "0-2");
+	w.fake->rate = hybrid_rate;
+	perf_world_open(&w);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	for (unsigned cpu = 0; cpu < 3; cpu++) {
+		check_near(w.cpu[cpu][KM_COUNT_CYCLES], 1e8 * (cpu + 1), "cycles");
+		check_near(w.cpu[cpu][KM_COUNT_L3_MISS], 7e5 * (cpu + 1), "L3, generic");
+		check_near(w.cpu[cpu][KM_COUNT_C0_NS], 0.25e9, "C0");
+	}
+	tree_put(&w.tree, PMUS "cpu_atom/cpus", "2-3\n");
+	put_online(&w, "0-3");
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	assert_int_equal(perf_world_tick(&w, 1), 1);
+	check_near(w.cpu[3][KM_COUNT_CYCLES], 4e8, "cycles of one that came");
+	assert_int_equal(faults(&w, KM_FAULT_UNAVAILABLE), 0);
+	perf_world_fini(&w);
+}
+
 /* Cores whose C-states cannot be opened cost the C-states. */
 static double no_c6_rate(uint32_t type, uint64_t config, int cpu)
 {
@@ -202,6 +246,7 @@ int main(void)
 		cmocka_unit_test(without_descriptors_some_cpus_are_unknown_for_a_while),
 		cmocka_unit_test(c_states_that_found_no_descriptor_are_tried_again),
 		cmocka_unit_test(perf_leaves_descriptors_to_the_rest_of_the_process),
+		cmocka_unit_test(cpus_of_two_kinds_are_counted_each_by_its_pmu),
 		cmocka_unit_test(without_c6_there_is_no_c1),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
