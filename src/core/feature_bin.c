@@ -159,11 +159,12 @@ unsigned km_bin_kinds(const struct km_bin *b)
 		const double *v = b->sum + (size_t)cpu * KM_COUNT_CPU_N;
 
 		if (!isnan(v[KM_COUNT_CYCLES]) || !isnan(v[KM_COUNT_IPC_NS]) ||
-		    !isnan(v[KM_COUNT_L2_MISS]) || !isnan(v[KM_COUNT_L3_MISS]) ||
-		    !isnan(v[KM_COUNT_C0_NS])) {
+		    !isnan(v[KM_COUNT_L2_MISS]) || !isnan(v[KM_COUNT_L3_MISS])) {
 			kinds |= KM_BIN_CORE;
 		}
-		if (!isnan(v[KM_COUNT_BUSY_NS]) || !isnan(v[KM_COUNT_STEAL_NS])) {
+		/* C0 alone says how busy a CPU is, as the kernel does, not how well it gets on */
+		if (!isnan(v[KM_COUNT_BUSY_NS]) || !isnan(v[KM_COUNT_STEAL_NS]) ||
+		    !isnan(v[KM_COUNT_C0_NS])) {
 			kinds |= KM_BIN_OS;
 		}
 	}

@@ -12,8 +12,9 @@
 
 #define CORE_COUNTS                                                                                \
 	(BIT(KM_COUNT_CYCLES) | BIT(KM_COUNT_IPC_NS) | BIT(KM_COUNT_L2_MISS) |                     \
-	 BIT(KM_COUNT_L3_MISS) | BIT(KM_COUNT_C0_NS))
-#define OS_COUNTS (BIT(KM_COUNT_BUSY_NS) | BIT(KM_COUNT_STEAL_NS))
+	 BIT(KM_COUNT_L3_MISS))
+/* C0 alone says how busy a CPU is: as core/feature_bin.c */
+#define OS_COUNTS (BIT(KM_COUNT_BUSY_NS) | BIT(KM_COUNT_STEAL_NS) | BIT(KM_COUNT_C0_NS))
 #define OS_HOST_COUNTS                                                                             \
 	(BIT(KM_HOST_CPU_PSI_NS) | BIT(KM_HOST_MEMORY_PSI_NS) | BIT(KM_HOST_IO_PSI_NS) |           \
 	 BIT(KM_HOST_RUNNABLE))

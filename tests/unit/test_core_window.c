@@ -198,6 +198,13 @@ static void the_tier_is_what_the_window_holds(void **state)
 		assert_int_equal(km_features_push(f, &x.s), 1);
 	}
 	assert_int_equal(km_features_tier(f), KM_TIER_OS);
+	for (int t = 30; t < 45; t += 5) {
+		blank(&x, t, t + 5);
+		x.cpu[0][KM_COUNT_C0_NS] = 1;
+		x.s.host[KM_HOST_MEM_READ_BYTES] = 1e9;
+		assert_int_equal(km_features_push(f, &x.s), 1);
+	}
+	assert_int_equal(km_features_tier(f), KM_TIER_OS); /* C0 is no more than busy */
 	km_features_free(f);
 }
 

@@ -58,10 +58,42 @@ static void a_row_is_whole_or_not_in_this_build(void **state)
 	}
 }
 
+/* One source that gives these, and another that does as well but was not chosen. */
+static void a_tier_is_what_the_chosen_sources_count(void **state)
+{
+	static const struct {
+		uint32_t cpu, host;
+		enum km_tier want;
+	} rows[] = {
+		{ 0, 0, KM_TIER_NONE },
+		{ 0, 1U << KM_HOST_MEM_READ_BYTES, KM_TIER_NONE },
+		{ 1U << KM_COUNT_BUSY_NS, 0, KM_TIER_OS },
+		{ 0, 1U << KM_HOST_CPU_PSI_NS, KM_TIER_OS },
+		{ 1U << KM_COUNT_C0_NS, 0, KM_TIER_OS },
+		{ 1U << KM_COUNT_C0_NS, 1U << KM_HOST_MEM_READ_BYTES, KM_TIER_OS },
+		{ 1U << KM_COUNT_CYCLES, 0, KM_TIER_CORE },
+		{ 1U << KM_COUNT_L2_MISS, 0, KM_TIER_CORE },
+		{ 1U << KM_COUNT_CYCLES, 1U << KM_HOST_MEM_READ_BYTES, KM_TIER_UNCORE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		struct km_preflight p = { .count = 2 };
+
+		p.row[0].chosen = true;
+		p.row[0].offer.cpu = rows[i].cpu;
+		p.row[0].offer.host = rows[i].host;
+		p.row[1].offer.cpu = UINT32_MAX;
+		p.row[1].offer.host = UINT32_MAX;
+		assert_int_equal(km_preflight_tier(&p), rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kinds_come_from_the_table),
+		cmocka_unit_test(a_tier_is_what_the_chosen_sources_count),
 		cmocka_unit_test(a_row_is_whole_or_not_in_this_build),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
