@@ -103,23 +103,21 @@ static void find_places(struct reading *r, const char *at, const char *end)
 	int next;
 
 	while ((next = km_prom_next(&at, end, &line)) != 0) {
-		struct place *p = &r->place[r->place_count];
+		uint64_t key;
 
 		if (next < 0 || !km_prom_is(&line.name, "OS_ID")) {
 			continue;
 		}
-		if (km_prom_parse(&line, &s) != 0 || !place_key(&s, &p->key)) {
+		if (km_prom_parse(&line, &s) != 0 || !place_key(&s, &key)) {
 			r->page->bad_lines++;
 			continue;
 		}
 		/* -1 is a thread that was offline when PCM began */
 		if (!(s.value >= 0 && s.value < KM_CPU_MAX) || s.value != floor(s.value) ||
-		    r->place_count + 1 >= KM_CPU_MAX) {
+		    r->place_count == KM_CPU_MAX) {
 			continue;
 		}
-		p->cpu = (unsigned)s.value;
-		p->ambiguous = false;
-		r->place_count++;
+		r->place[r->place_count++] = (struct place){ key, (unsigned)s.value, false };
 	}
 	qsort(r->place, r->place_count, sizeof(r->place[0]), by_key);
 	for (unsigned cpu = 0; cpu < KM_CPU_MAX; cpu++) {

@@ -217,6 +217,23 @@ static void an_offline_cpu_is_unknown_and_needs_a_baseline(void **state)
 	pair_fini(&p);
 }
 
+/* All that a page may have. */
+static void the_last_of_1024_cpus_is_one_of_them(void **state)
+{
+	struct pcm_host a = pcm_host_at(1000);
+	struct pcm_host b = pcm_host_at(1002);
+	struct pair p = { .err = { 0 } };
+
+	(void)state;
+	a.cores = KM_CPU_MAX / 4;
+	b.cores = KM_CPU_MAX / 4;
+	assert_int_equal(sample_of(&p, &a, &b), 1);
+	assert_int_equal(p.space.sample.cpu_count, KM_CPU_MAX);
+	near(p.space.cpu[(size_t)(KM_CPU_MAX - 1) * KM_COUNT_CPU_N + KM_COUNT_L3_MISS],
+	     2e5 * KM_CPU_MAX, "L3");
+	pair_fini(&p);
+}
+
 /* PCM was started anew, or somebody reset the counters. */
 static void totals_that_run_back_are_unknown(void **state)
 {
@@ -363,6 +380,7 @@ int main(void)
 		cmocka_unit_test(two_pages_are_what_was_counted_between_them),
 		cmocka_unit_test(zero_for_ever_is_not_measured),
 		cmocka_unit_test(an_offline_cpu_is_unknown_and_needs_a_baseline),
+		cmocka_unit_test(the_last_of_1024_cpus_is_one_of_them),
 		cmocka_unit_test(totals_that_run_back_are_unknown),
 		cmocka_unit_test(the_servers_clock_is_believed_within_reason),
 		cmocka_unit_test(cpus_that_cannot_be_told_apart_are_unknown),
