@@ -65,6 +65,13 @@ static void close_channel(struct pcm_helper *h)
 	h->frame_fd = -1;
 }
 
+/* What went wrong, into the status. */
+static void tell(struct pcm_helper *h)
+{
+	(void)snprintf(h->stats->note, sizeof(h->stats->note), "%.*s",
+	               (int)sizeof(h->stats->note) - 1, h->why);
+}
+
 /* Says why, once, and kills it. */
 KM_PRINTF(4, 5)
 static void condemn(struct pcm_helper *h, int code, bool for_good, const char *fmt, ...)
@@ -77,6 +84,7 @@ static void condemn(struct pcm_helper *h, int code, bool for_good, const char *f
 	va_start(ap, fmt);
 	(void)vsnprintf(h->why, sizeof(h->why), fmt, ap);
 	va_end(ap);
+	tell(h); /* now: one that the kernel does not let die may never be reaped */
 	h->code = code;
 	h->gave_up = h->gave_up || for_good;
 	h->phase = PCM_DYING;
@@ -109,8 +117,7 @@ static void plan_restart(struct pcm_helper *h, int64_t now_ns)
 	h->failures++;
 	h->gave_up = h->gave_up || h->failures >= PCM_FAILURES_MAX;
 	h->retry_ns = now_ns + (PCM_BACKOFF_NS << (h->failures - 1));
-	(void)snprintf(h->stats->note, sizeof(h->stats->note), "%.*s",
-	               (int)sizeof(h->stats->note) - 1, h->why);
+	tell(h);
 }
 
 /* ---- hearing it ----------------------------------------------------------------------------- */

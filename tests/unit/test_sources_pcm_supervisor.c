@@ -164,6 +164,7 @@ static void a_hang_is_a_fault_and_a_restart(void **state)
 		assert_true(pcm_world_read(&w) >= 0);
 		pcm_world_stats(&w, &stats);
 		assert_int_equal(stats.fault[KM_FAULT_TIMEOUT], 1);
+		assert_non_null(strstr(stats.note, rows[i].want)); /* not only once it is gone */
 		while (h->pid != 0) {
 			pcm_world_step(&w);
 		}
