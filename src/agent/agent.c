@@ -52,6 +52,8 @@ static void register_metrics(struct km_agent *a, struct km_metrics *m)
 	                           "reason", "out_of_order", KM_LABELS_END);
 	a->sources_up = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.", "state",
 	                                 "up", KM_LABELS_END);
+	a->sources_starting = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.",
+	                                       "state", "starting", KM_LABELS_END);
 	a->sources_ended = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.",
 	                                    "state", "ended", KM_LABELS_END);
 	a->sources_absent = km_metrics_gauge(m, "kubemarla_agent_sources", "Sources by state.",

@@ -43,6 +43,7 @@ struct agent_source {
 	bool wanted;              /* false: `auto` did not take it, its status says why */
 	size_t slot;              /* of a live source: its place in the host's set */
 	int64_t retry_ns, backoff_ns;
+	int64_t live_ns; /* since when it has been live without a break; 0 = it is not */
 	bool ended_said;
 	struct km_complain complaint;
 	struct km_source_stats stats; /* of the source that is open, as of the last tick */
@@ -68,7 +69,7 @@ struct km_agent {
 
 	struct km_counter *deadline_misses_total, *implausible_total, *out_of_order_total;
 	uint64_t implausible_seen, out_of_order_seen; /* what those two have counted */
-	struct km_gauge *sources_up, *sources_ended, *sources_absent;
+	struct km_gauge *sources_up, *sources_starting, *sources_ended, *sources_absent;
 	struct km_histogram *tick_seconds;
 
 	pthread_mutex_t lock;

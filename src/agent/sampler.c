@@ -77,6 +77,7 @@ static void source_absent(struct km_agent *a, struct agent_source *src, int64_t 
 	km_source_close(src->source);
 	src->source = NULL;
 	src->delivered = false;
+	src->live_ns = 0;
 	if (src->host->merge != NULL) {
 		km_merge_forget(src->host->merge, src->slot);
 	}
@@ -167,7 +168,11 @@ static void read_source(struct km_agent *a, struct agent_source *src, int64_t no
 		set_status(a, src, state, name_of(src));
 		return;
 	}
-	src->backoff_ns = 0;
+	src->live_ns = src->live_ns != 0 ? src->live_ns : now_ns;
+	/* not at the first good read: what breaks again and again is not started once a second */
+	if (now_ns - src->live_ns >= BACKOFF_MAX_NS) {
+		src->backoff_ns = 0;
+	}
 	km_recovered(&src->complaint, "agent", "source back kind=%s file=%s", src->settings->kind,
 	             name_of(src));
 	if (state == KM_SOURCE_ENDED && !src->ended_said) {
@@ -182,6 +187,7 @@ static void read_source(struct km_agent *a, struct agent_source *src, int64_t no
 static void update_metrics(struct km_agent *a, int64_t began_ns)
 {
 	unsigned up = 0;
+	unsigned starting = 0;
 	unsigned ended = 0;
 	uint64_t implausible = 0;
 	uint64_t out_of_order = 0;
@@ -189,13 +195,15 @@ static void update_metrics(struct km_agent *a, int64_t began_ns)
 	for (size_t i = 0; i < a->source_count; i++) {
 		const struct agent_source *src = &a->source[i];
 
-		up += src->source != NULL && !src->ended_said;
+		starting += src->source != NULL && src->live_ns == 0;
+		up += src->source != NULL && src->live_ns != 0 && !src->ended_said;
 		ended += src->source != NULL && src->ended_said;
 		km_gauge_set(src->up, src->delivered);
 	}
 	km_gauge_set(a->sources_up, up);
+	km_gauge_set(a->sources_starting, starting);
 	km_gauge_set(a->sources_ended, ended);
-	km_gauge_set(a->sources_absent, (double)a->source_count - up - ended);
+	km_gauge_set(a->sources_absent, (double)a->source_count - up - starting - ended);
 	for (size_t i = 0; i < a->host_count; i++) {
 		struct km_features_stats stats;
 

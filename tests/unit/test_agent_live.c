@@ -19,9 +19,10 @@ struct fake {
 
 /* How the fake of each name behaves in the test that runs. */
 struct script {
-	int open, probe; /* 0 or negative errno */
-	int state;       /* of reads */
-	bool silent;     /* reads deliver nothing */
+	int open, probe;     /* 0 or negative errno */
+	int state;           /* of reads */
+	unsigned good_reads; /* of each opening, before it breaks; 0 = it does not */
+	bool silent;         /* reads deliver nothing */
 	bool owns_pmu;
 	double instructions, cycles, c0_ns, read_bytes; /* per second */
 	unsigned opened, closed, reads;
@@ -82,8 +83,8 @@ static int fake_read(struct km_source *base, int64_t now_ns, km_sample_fn *emit,
 
 	s->reads++;
 	f->reads++;
-	if (s->state < 0) {
-		return km_err_set(err, -s->state, "it broke");
+	if (s->state < 0 || (s->good_reads != 0 && f->reads > s->good_reads)) {
+		return km_err_set(err, s->state < 0 ? -s->state : EIO, "it broke");
 	}
 	if (!s->silent && f->last_ns != 0) {
 		assert_int_equal(km_sample_space_reset(&sp, 2), 0);
@@ -229,6 +230,59 @@ static void a_source_that_breaks_is_closed_and_tried_again(void **state)
 				 w.metrics, "kubemarla_agent_source_faults_total", "", "source",
 				 "more", "reason", "timeout", KM_LABELS_END)),
 	                 more.reads);
+	world_fini(&w);
+}
+
+static double gauge(struct world *w, const char *state)
+{
+	return km_gauge_value(km_metrics_gauge(w->metrics, "kubemarla_agent_sources", "", "state",
+	                                       state, KM_LABELS_END));
+}
+
+/* Each start of a helper costs the node something: one that dies at once is not had once a second.
+ */
+static void a_source_that_keeps_breaking_is_tried_less_and_less(void **state)
+{
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	add_source(&w, "more", NULL, NULL, NULL);
+	create(&w);
+	more.good_reads = 1;
+	for (int i = 0; i < 60; i++) {
+		tick_after(&w, 1);
+	}
+	assert_int_equal(more.opened, 6); /* 1, 2, 4, 8, 16 s between them */
+	more.good_reads = 0;
+	for (int i = 0; i < 80; i++) {
+		tick_after(&w, 1);
+	}
+	assert_int_equal(more.opened, 7);
+	more.good_reads = 1; /* it was well for a minute: once more at once */
+	tick_after(&w, 1);
+	tick_after(&w, 1);
+	assert_int_equal(more.opened, 8);
+	world_fini(&w);
+}
+
+static void a_source_is_starting_up_or_absent(void **state)
+{
+	struct world w;
+
+	(void)state;
+	live_world(&w);
+	add_source(&w, "core", NULL, NULL, NULL);
+	add_source(&w, "more", NULL, NULL, NULL);
+	core.state = KM_SOURCE_STARTING;
+	create(&w);
+	tick_after(&w, 1);
+	assert_true(gauge(&w, "starting") == 1 && gauge(&w, "up") == 1);
+	core.state = KM_SOURCE_LIVE;
+	more.state = -EIO;
+	tick_after(&w, 1);
+	assert_true(gauge(&w, "starting") == 0 && gauge(&w, "up") == 1);
+	assert_true(gauge(&w, "absent") == 1);
 	world_fini(&w);
 }
 
@@ -408,6 +462,8 @@ int main(void)
 		cmocka_unit_test(samples_of_a_set_are_one_sample),
 		cmocka_unit_test(a_source_that_falls_silent_costs_its_own_counts_only),
 		cmocka_unit_test(a_source_that_breaks_is_closed_and_tried_again),
+		cmocka_unit_test(a_source_that_keeps_breaking_is_tried_less_and_less),
+		cmocka_unit_test(a_source_is_starting_up_or_absent),
 		cmocka_unit_test(what_cannot_be_costs_one_source_its_sample),
 		cmocka_unit_test(auto_takes_all_that_work_but_one_owner_of_the_pmu),
 		cmocka_unit_test(a_node_has_the_cpus_of_its_group_also_when_they_change),
