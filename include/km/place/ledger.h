@@ -107,7 +107,7 @@ size_t km_ledger_busy(struct km_ledger *l, uint64_t except, struct km_ledger_bus
 size_t km_ledger_items(struct km_ledger *l, uint64_t node, uint64_t except,
                        struct km_ledger_item *item, size_t max, struct km_ledger_busy *busy);
 
-/* Pods bound, of that service, anywhere. */
+/* Pods of that service that are bound and run, anywhere. */
 uint32_t km_ledger_service_count(const struct km_ledger *l, uint64_t service);
 
 void km_ledger_stats(const struct km_ledger *l, struct km_ledger_stats *out);

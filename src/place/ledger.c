@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rules of the ledger: how entries come, move and go, and what is told of a node. Where its
+ * memory is, ledger_pool.c knows.
+ */
+#include "km/place/ledger.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "km/base/hash.h"
+
+#include "ledger_internal.h"
+
+/* Draws are by uid alone: a retry is drawn the same. */
+#define DRAW_SEED UINT64_C(0x6b6d647261770000)
+
+static void list_append(struct km_ledger *l, uint32_t e)
+{
+	struct ledger_list *list = &l->list[l->entry[e].state];
+
+	l->entry[e].older = list->newest;
+	l->entry[e].newer = 0;
+	if (list->newest != 0) {
+		l->entry[list->newest].newer = e;
+	} else {
+		list->oldest = e;
+	}
+	list->newest = e;
+}
+
+static void list_remove(struct km_ledger *l, uint32_t e)
+{
+	struct ledger_list *list = &l->list[l->entry[e].state];
+	uint32_t older = l->entry[e].older;
+	uint32_t newer = l->entry[e].newer;
+
+	*(older != 0 ? &l->entry[older].newer : &list->oldest) = newer;
+	*(newer != 0 ? &l->entry[newer].older : &list->newest) = older;
+}
+
+static void node_changed(struct km_ledger *l, uint32_t n)
+{
+	l->node[n].digest_holds = false;
+	l->revision++;
+}
+
+static void node_release(struct km_ledger *l, uint32_t n)
+{
+	if (l->node[n].oldest == 0 && l->node[n].platform == 0) {
+		ledger_node_remove(l, n);
+	}
+}
+
+static void place_remove(struct km_ledger *l, uint32_t p)
+{
+	uint32_t older = l->place[p].older;
+	uint32_t newer = l->place[p].newer;
+	uint32_t n = l->place[p].node;
+
+	*(older != 0 ? &l->place[older].newer : &l->node[n].oldest) = newer;
+	*(newer != 0 ? &l->place[newer].older : &l->node[n].newest) = older;
+	node_changed(l, n);
+	ledger_place_give(l, p);
+	if (l->node[n].oldest == 0) {
+		l->stats.nodes--;
+		node_release(l, n);
+	}
+}
+
+static void leave_places(struct km_ledger *l, uint32_t e)
+{
+	uint32_t p = l->entry[e].place;
+
+	l->entry[e].place = 0;
+	while (p != 0) {
+		uint32_t next = l->place[p].next;
+
+		place_remove(l, p);
+		p = next;
+	}
+}
+
+static bool counts_as_running(const struct ledger_entry *e)
+{
+	return e->state == LEDGER_BOUND && e->running_ns != INT64_MAX;
+}
+
+static void drop(struct km_ledger *l, uint32_t e)
+{
+	struct ledger_entry *entry = &l->entry[e];
+
+	leave_places(l, e);
+	list_remove(l, e);
+	l->kind[entry->kind].running -= counts_as_running(entry);
+	l->stats.bound -= entry->state == LEDGER_BOUND;
+	ledger_kind_drop(l, entry->kind);
+	ledger_entry_remove(l, e);
+	l->revision++;
+}
+
+/* The entry that nothing has happened to for longest. returns false when there is none. */
+static bool evict(struct km_ledger *l, uint32_t keep)
+{
+	uint32_t oldest = 0;
+
+	for (int s = 0; s < LEDGER_STATE_N; s++) {
+		uint32_t e = l->list[s].oldest;
+
+		if (e == keep && e != 0) {
+			e = l->entry[e].newer;
+		}
+		if (e != 0 &&
+		    (oldest == 0 || l->entry[e].touched_ns < l->entry[oldest].touched_ns)) {
+			oldest = e;
+		}
+	}
+	if (oldest != 0) {
+		drop(l, oldest);
+		l->stats.evicted++;
+	}
+	return oldest != 0;
+}
+
+/* The newest on its node. A node too many is not counted on: its share is lost, and told. */
+static void add_place(struct km_ledger *l, uint32_t e, uint64_t key, double weight)
+{
+	uint32_t n = ledger_node_add(l, key);
+	uint32_t p;
+
+	if (n == 0) {
+		l->stats.evicted++;
+		return;
+	}
+	p = ledger_place_take(l);
+	while (p == 0 && evict(l, e)) { /* which may empty this very node: it is added anew */
+		p = ledger_place_take(l);
+		n = ledger_node_add(l, key);
+	}
+	if (p == 0) {
+		node_release(l, n);
+		return;
+	}
+	l->place[p] = (struct ledger_place){ .entry = e,
+		                             .node = n,
+		                             .next = l->entry[e].place,
+		                             .older = l->node[n].newest,
+		                             .weight = (float)weight };
+	l->entry[e].place = p;
+	if (l->node[n].newest != 0) {
+		l->place[l->node[n].newest].newer = p;
+	} else {
+		l->node[n].oldest = p;
+		l->stats.nodes++;
+	}
+	l->node[n].newest = p;
+	node_changed(l, n);
+}
+
+/* The pod's entry in a new state, without places, newest in its list. 0: no room at all. */
+static uint32_t renew(struct km_ledger *l, uint64_t uid, enum ledger_state state,
+                      const struct km_pod_kind *kind, int64_t now_ns, int64_t running_ns)
+{
+	uint32_t e = ledger_entry_find(l, uid);
+	struct ledger_entry *entry;
+
+	if (e != 0) {
+		drop(l, e);
+	}
+	e = ledger_entry_add(l, uid);
+	while (e == 0 && evict(l, 0)) {
+		e = ledger_entry_add(l, uid);
+	}
+	if (e == 0) {
+		return 0;
+	}
+	entry = &l->entry[e];
+	entry->touched_ns = now_ns;
+	entry->running_ns = running_ns;
+	entry->state = state;
+	entry->kind = ledger_kind_add(l, kind);
+	l->kind[entry->kind].running += counts_as_running(entry);
+	l->stats.bound += state == LEDGER_BOUND;
+	list_append(l, e);
+	l->revision++;
+	return e;
+}
+
+uint64_t km_ledger_revision(const struct km_ledger *l)
+{
+	return l->revision;
+}
+
+void km_ledger_reserve(struct km_ledger *l, uint64_t uid, const struct km_pod_kind *kind,
+                       const uint64_t *node, size_t count, int64_t now_ns, int64_t running_ns)
+{
+	size_t shares = count < KM_LEDGER_SHARED_MAX ? count : KM_LEDGER_SHARED_MAX;
+	uint32_t e = uid != 0 ? ledger_entry_find(l, uid) : 0;
+	double draw = (double)(km_hash64(&uid, sizeof(uid), DRAW_SEED) >> 11) * 0x1p-53;
+
+	if (uid == 0 || (e != 0 && l->entry[e].state == LEDGER_BOUND)) {
+		return;
+	}
+	if (count == 0) {
+		if (e != 0) {
+			drop(l, e);
+		}
+		return;
+	}
+	e = renew(l, uid, LEDGER_RESERVED, kind, now_ns, running_ns);
+	if (e == 0) {
+		return;
+	}
+	for (size_t i = 0; i < shares; i++) {
+		/* of more nodes than shares every one is as likely to be drawn, and none twice */
+		size_t at = count == shares
+		                    ? i
+		                    : (size_t)(((double)i + draw) * (double)count / (double)shares);
+
+		add_place(l, e, node[at < count ? at : count - 1], 1.0 / (double)shares);
+	}
+	l->stats.reserved++;
+}
+
+void km_ledger_bound(struct km_ledger *l, uint64_t uid, const struct km_pod_kind *kind,
+                     uint64_t node, int64_t now_ns, int64_t running_ns)
+{
+	uint32_t e = uid != 0 ? ledger_entry_find(l, uid) : 0;
+
+	if (uid == 0) {
+		return;
+	}
+	if (e != 0 && l->entry[e].state == LEDGER_BOUND && l->entry[e].place != 0 &&
+	    l->node[l->place[l->entry[e].place].node].key == node &&
+	    memcmp(&l->kind[l->entry[e].kind].kind, kind, sizeof(*kind)) == 0) {
+		km_ledger_running(l, uid, running_ns);
+		return;
+	}
+	l->stats.confirmed += e != 0 && l->entry[e].state == LEDGER_RESERVED;
+	e = renew(l, uid, LEDGER_BOUND, kind, now_ns, running_ns);
+	if (e != 0) {
+		add_place(l, e, node, 1);
+	}
+}
+
+void km_ledger_running(struct km_ledger *l, uint64_t uid, int64_t running_ns)
+{
+	uint32_t e = ledger_entry_find(l, uid);
+	struct ledger_entry *entry = &l->entry[e];
+
+	if (e == 0 || entry->state != LEDGER_BOUND || entry->running_ns == running_ns) {
+		return;
+	}
+	l->kind[entry->kind].running -= counts_as_running(entry);
+	entry->running_ns = running_ns;
+	l->kind[entry->kind].running += counts_as_running(entry);
+	for (uint32_t p = entry->place; p != 0; p = l->place[p].next) {
+		node_changed(l, l->place[p].node);
+	}
+}
+
+void km_ledger_gone(struct km_ledger *l, uint64_t uid)
+{
+	uint32_t e = uid != 0 ? ledger_entry_find(l, uid) : 0;
+
+	if (e != 0) {
+		drop(l, e);
+	}
+}
+
+void km_ledger_expire(struct km_ledger *l, int64_t now_ns, int64_t ttl_ns)
+{
+	uint32_t e;
+
+	while ((e = l->list[LEDGER_RESERVED].oldest) != 0) {
+		/* Either way: what is of the far future was made before the clock went back. */
+		double age_ns = (double)now_ns - (double)l->entry[e].touched_ns;
+
+		if (fabs(age_ns) <= (double)ttl_ns) {
+			return;
+		}
+		drop(l, e);
+		l->stats.expired++;
+	}
+}
+
+void km_ledger_clear(struct km_ledger *l)
+{
+	for (int s = 0; s < LEDGER_STATE_N; s++) {
+		while (l->list[s].oldest != 0) {
+			drop(l, l->list[s].oldest);
+		}
+	}
+}
+
+void km_ledger_set_platform(struct km_ledger *l, uint64_t node, uint64_t platform)
+{
+	uint32_t n = node != 0 ? ledger_node_add(l, node) : 0;
+
+	if (n != 0 && l->node[n].platform != platform) {
+		l->node[n].platform = platform;
+		node_changed(l, n);
+		node_release(l, n);
+	} else if (n != 0) {
+		node_release(l, n);
+	}
+}
+
+/* What an item is to a digest. */
+struct trace {
+	uint64_t kind;
+	int64_t running_ns;
+	float weight;
+	uint32_t state;
+};
+_Static_assert(sizeof(struct trace) == 24, "no padding");
+
+/* *count: of the items that are told. */
+static uint64_t digest_of(const struct km_ledger *l, uint32_t n, uint64_t except, size_t *count)
+{
+	uint64_t digest = l->node[n].platform;
+
+	*count = 0;
+	for (uint32_t p = l->node[n].oldest; p != 0; p = l->place[p].newer) {
+		const struct ledger_entry *e = &l->entry[l->place[p].entry];
+		const struct trace t = { l->kind[e->kind].id, e->running_ns, l->place[p].weight,
+			                 e->state };
+
+		if (except == 0 || e->uid != except) {
+			digest = km_hash64(&t, sizeof(t), digest);
+			++*count;
+		}
+	}
+	return digest;
+}
+
+static bool is_on(const struct km_ledger *l, uint32_t e, uint32_t n)
+{
+	for (uint32_t p = e != 0 ? l->entry[e].place : 0; p != 0; p = l->place[p].next) {
+		if (l->place[p].node == n) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* returns false when nothing is there but `except`, whose entry is `own`. */
+static bool tell(struct km_ledger *l, uint32_t n, uint64_t except, uint32_t own,
+                 struct km_ledger_busy *out)
+{
+	struct ledger_node *node = &l->node[n];
+	size_t count = 1;
+
+	if (node->oldest == 0) {
+		return false;
+	}
+	*out = (struct km_ledger_busy){ .node = node->key, .platform = node->platform };
+	if (is_on(l, own, n)) {
+		out->digest = digest_of(l, n, except, &count);
+		return count > 0;
+	}
+	if (!node->digest_holds) {
+		node->digest = digest_of(l, n, 0, &count);
+		node->digest_holds = true;
+	}
+	out->digest = node->digest;
+	return true;
+}
+
+size_t km_ledger_busy(struct km_ledger *l, uint64_t except, struct km_ledger_busy *out, size_t max)
+{
+	uint32_t own = except != 0 ? ledger_entry_find(l, except) : 0;
+	struct km_ledger_busy busy;
+	size_t count = 0;
+
+	for (uint32_t n = 1; n <= l->nodes.top; n++) {
+		if (tell(l, n, except, own, &busy)) {
+			if (count < max) {
+				out[count] = busy;
+			}
+			count++;
+		}
+	}
+	return count;
+}
+
+size_t km_ledger_items(struct km_ledger *l, uint64_t node, uint64_t except,
+                       struct km_ledger_item *item, size_t max, struct km_ledger_busy *busy)
+{
+	uint32_t n = ledger_node_find(l, node);
+	uint32_t own = except != 0 ? ledger_entry_find(l, except) : 0;
+	size_t count = 0;
+
+	*busy = (struct km_ledger_busy){ .node = node };
+	if (n == 0 || !tell(l, n, except, own, busy)) {
+		busy->platform = l->node[n].platform; /* position 0 is never used: zeroes */
+		return 0;
+	}
+	for (uint32_t p = l->node[n].oldest; p != 0; p = l->place[p].newer) {
+		const struct ledger_entry *e = &l->entry[l->place[p].entry];
+
+		if (except != 0 && e->uid == except) {
+			continue;
+		}
+		if (count < max) {
+			item[count] = (struct km_ledger_item){
+				.kind = l->kind[e->kind].kind,
+				.weight = (double)l->place[p].weight,
+				.bound = e->state == LEDGER_BOUND,
+				.running_ns = e->running_ns,
+			};
+		}
+		count++;
+	}
+	return count;
+}
+
+uint32_t km_ledger_service_count(const struct km_ledger *l, uint64_t service)
+{
+	uint32_t count = 0;
+
+	for (uint32_t k = 1; service != 0 && k <= l->kinds.top; k++) {
+		if (l->kind[k].entries > 0 && l->kind[k].kind.service == service) {
+			count += l->kind[k].running;
+		}
+	}
+	return count;
+}
+
+void km_ledger_stats(const struct km_ledger *l, struct km_ledger_stats *out)
+{
+	*out = l->stats;
+	out->entries = l->entries.used;
+	out->kinds = l->kinds.used - 1;
+}
+
+double km_ledger_unseen(const struct km_ledger_item *item, int64_t end_ns, double window_s)
+{
+	double seen = ((double)end_ns - (double)item->running_ns) * 1e-9 / window_s;
+
+	if (item->running_ns == INT64_MAX || !(seen > 0)) {
+		return item->weight;
+	}
+	return seen < 1 ? item->weight * (1 - seen) : 0;
+}
