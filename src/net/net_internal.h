@@ -120,8 +120,14 @@ struct km_request_source {
 	struct MHD_Connection *connection;
 };
 
+enum net_aside_state {
+	NET_ASIDE_NOT,
+	NET_ASIDE_DONE,    /* the handler has run, or will before it is resumed */
+	NET_ASIDE_REFUSED, /* the server ends */
+};
+
 struct net_request {
-	struct net_request *next; /* in the free list */
+	struct net_request *next; /* in the free list, or among those to be served aside */
 	struct km_http_request request;
 	struct km_http_reply reply;
 	struct km_request_source source;
@@ -130,6 +136,7 @@ struct net_request {
 	size_t body_limit;
 	size_t dropped_bytes; /* of a body that is refused but still arriving */
 	int refused;          /* status of the refusal; 0 = none */
+	enum net_aside_state aside;
 };
 
 /* Requests that wait for the next use, the last used first. */
@@ -150,6 +157,29 @@ enum MHD_Result net_on_request(void *cls, struct MHD_Connection *connection, con
 void net_on_completed(void *cls, struct MHD_Connection *connection, void **slot,
                       enum MHD_RequestTerminationCode why);
 
+/* ---- requests that take long: aside.c -------------------------------------------------------- */
+
+struct net_aside {
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t given;
+	struct net_request *head;
+	struct net_request *tail;
+	unsigned count; /* with the one being served */
+	bool stopping;
+};
+
+int net_aside_start(struct km_server *s) KM_MUST_CHECK;
+/*
+ * Suspends the request's connection and hands it over; it comes back by net_on_request. returns
+ * false when there is no room: nothing happened.
+ */
+bool net_aside_give(struct km_server *s, struct net_request *r);
+/* Ends the one being served, resumes all. Before the daemons end; without effect when not running.
+ */
+void net_aside_stop(struct km_server *s);
+
 /* ---- the listening socket and its thread: listen.c ------------------------------------------ */
 
 /* Binds. returns the socket, or a negative errno with the address in the text. */
@@ -167,6 +197,7 @@ struct net_stats {
 	struct km_counter *refused_full;
 	struct km_counter *refused_body;
 	struct km_counter *refused_memory;
+	struct km_counter *refused_aside;
 	struct km_counter *deadline_closed;
 	struct km_counter *requests;
 	struct km_counter *received_bytes;
@@ -192,6 +223,7 @@ struct km_server {
 	struct net_connections connections;
 	struct net_linger linger;
 	struct net_recycler recycler;
+	struct net_aside aside;
 	atomic_size_t bodies_bytes; /* of all requests in progress */
 
 	atomic_uint in_progress; /* from a request's headers until its end */

@@ -228,30 +228,49 @@ static void reply_reset(struct km_http_reply *reply, int status)
 	km_buf_clear(&reply->body);
 }
 
+static enum MHD_Result refuse(struct km_server *s, struct net_request *r, int status,
+                              const char *message, bool close)
+{
+	reply_reset(&r->reply, status);
+	s->options.refuse(s->options.ctx, status, message, &r->reply);
+	if (!km_buf_ok(&r->reply.body))
+		km_buf_clear(&r->reply.body); /* the status says it too */
+	return send_reply(s, r, close);
+}
+
 static enum MHD_Result send_refusal(struct km_server *s, struct net_request *r, int status,
                                     bool close)
 {
 	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE;
 
 	km_counter_add(too_large ? s->stats.refused_body : s->stats.refused_memory, 1);
-	reply_reset(&r->reply, status);
-	s->options.refuse(s->options.ctx, status,
-	                  too_large ? "the body is larger than limits.bodyBytes"
-	                            : "out of memory for this request",
-	                  &r->reply);
-	if (!km_buf_ok(&r->reply.body))
-		km_buf_clear(&r->reply.body); /* the status says it too */
-	return send_reply(s, r, close);
+	return refuse(s, r, status,
+	              too_large ? "the body is larger than limits.bodyBytes"
+	                        : "out of memory for this request",
+	              close);
+}
+
+static enum MHD_Result refuse_aside(struct km_server *s, struct net_request *r)
+{
+	km_counter_add(s->stats.refused_aside, 1);
+	return refuse(s, r, MHD_HTTP_SERVICE_UNAVAILABLE,
+	              "too many requests that take long; try again", false);
 }
 
 static enum MHD_Result answer(struct km_server *s, struct net_request *r)
 {
 	if (r->refused != 0)
 		return send_refusal(s, r, r->refused, false);
-	r->request.body = r->body.len > 0 ? r->body.data : NULL;
-	r->request.body_len = r->body.len;
-	reply_reset(&r->reply, MHD_HTTP_OK);
-	s->options.handler(s->options.ctx, &r->request, &r->reply);
+	if (r->aside == NET_ASIDE_REFUSED)
+		return refuse_aside(s, r);
+	if (r->aside == NET_ASIDE_NOT) {
+		r->request.body = r->body.len > 0 ? r->body.data : NULL;
+		r->request.body_len = r->body.len;
+		reply_reset(&r->reply, MHD_HTTP_OK);
+		if (s->options.aside != NULL && s->options.aside(s->options.ctx, &r->request))
+			return net_aside_give(s, r) ? MHD_YES : refuse_aside(s, r);
+		s->options.handler(s->options.ctx, &r->request, &r->reply);
+	}
 	if (!km_buf_ok(&r->reply.body))
 		return send_refusal(s, r, MHD_HTTP_SERVICE_UNAVAILABLE, false);
 	return send_reply(s, r, false);
@@ -314,6 +333,7 @@ static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connect
 		.source = &r->source,
 	};
 	r->refused = 0;
+	r->aside = NET_ASIDE_NOT;
 	r->dropped_bytes = 0;
 	r->body_limit = atomic_load_explicit(&s->body_limit, memory_order_relaxed);
 	/* Nothing of the body is read: the connection ends with this answer. */

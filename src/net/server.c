@@ -73,6 +73,8 @@ static void register_metrics(struct km_server *s)
 	st->refused_memory =
 		km_metrics_counter(m, "kubemarla_http_refused_total", refused_help, "listener",
 	                           name, "reason", "memory", KM_LABELS_END);
+	st->refused_aside = km_metrics_counter(m, "kubemarla_http_refused_total", refused_help,
+	                                       "listener", name, "reason", "aside", KM_LABELS_END);
 	st->deadline_closed = km_metrics_counter(m, "kubemarla_http_deadline_closed_total",
 	                                         "Connections shut at the request deadline.",
 	                                         "listener", name, KM_LABELS_END);
@@ -163,12 +165,12 @@ static int start_worker(struct km_server *s, uint32_t i, struct km_err *err)
 {
 	/* Its log is off: this room is silent, and what clients do wrong is in the metrics. */
 	s->worker[i] = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-		net_on_request, s, MHD_OPTION_CONNECTION_LIMIT, s->options.connections,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-		idle_s(s), MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_NOTIFY_COMPLETED, net_on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
-		keep_escapes, NULL, MHD_OPTION_END);
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
+		0, NULL, NULL, net_on_request, s, MHD_OPTION_CONNECTION_LIMIT,
+		s->options.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+		MHD_OPTION_CONNECTION_TIMEOUT, idle_s(s), MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, net_on_completed, s,
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
 	if (s->worker[i] == NULL)
 		return km_err_set(err, ENOMEM, "libmicrohttpd: thread %u of %u does not start",
 		                  i + 1, s->workers);
@@ -179,11 +181,14 @@ static int start_threads(struct km_server *s, struct km_err *err)
 {
 	sigset_t all;
 	sigset_t before;
-	int rc = 0;
+	int rc;
 
 	/* The process's signals are read from a descriptor by one thread; none may come here. */
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = net_aside_start(s);
+	if (rc != 0)
+		rc = km_err_errno(err, -rc, "aside thread");
 	for (uint32_t i = 0; i < s->workers && rc == 0; i++)
 		rc = start_worker(s, i, err);
 	if (rc == 0) {
@@ -281,6 +286,7 @@ uint32_t km_server_free(struct km_server *s, int64_t drain_ns)
 	if (s->accept_running)
 		(void)pthread_join(s->accept_thread, NULL);
 	cut = atomic_load(&s->in_progress);
+	net_aside_stop(s);
 	for (uint32_t i = 0; i < s->workers; i++) {
 		if (s->worker[i] != NULL)
 			MHD_stop_daemon(s->worker[i]);

@@ -9,6 +9,7 @@
 #ifndef KM_NET_SERVER_H
 #define KM_NET_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,16 @@ const char *km_http_query(const struct km_http_request *r, const char *name);
 typedef void km_http_handler(void *ctx, const struct km_http_request *req,
                              struct km_http_reply *reply);
 
+/*
+ * Whether a request is served aside, because it takes long: by one thread ("km-aside"), one after
+ * the other, while those beside it on its connection's thread go on. Called on any of the pool's
+ * threads.
+ */
+typedef bool km_http_aside(void *ctx, const struct km_http_request *req);
+
+/* So many at once, waiting ones included; on top of them 503. */
+#define KM_HTTP_ASIDE_MAX 8
+
 /* Writes the body of an answer that the server itself decides: 413, 503 (out of memory). */
 typedef void km_http_refuse(void *ctx, int status, const char *message,
                             struct km_http_reply *reply);
@@ -68,6 +79,7 @@ struct km_server_options {
 	void (*thread_init)(void);
 	km_http_handler *handler;
 	km_http_refuse *refuse;
+	km_http_aside *aside; /* NULL = none is */
 	void *ctx;
 	struct km_metrics *metrics; /* NULL = none */
 	const char *name;           /* "listen" or "observe": a metric label; static storage */
