@@ -18,11 +18,16 @@ typedef void km_api_handler(struct km_api *api, const struct km_http_request *re
 /* Methods of a route. */
 enum { KM_API_GET = 1, KM_API_POST = 2 };
 
+enum {
+	KM_API_OBSERVE = 1, /* also on the second listener */
+	KM_API_ASIDE = 2,   /* takes long: not on the threads that schedulers wait for */
+};
+
 struct km_api_route {
 	const char *path;
 	unsigned methods; /* KM_API_GET (answers HEAD too), KM_API_POST */
 	unsigned roles;   /* enum km_role; 0 = every role */
-	bool observe;     /* also on the second listener */
+	unsigned flags;   /* KM_API_OBSERVE, KM_API_ASIDE */
 	km_api_handler *handle;
 	const char *help;
 };
@@ -69,6 +74,16 @@ const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_r
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
                      const struct km_extender_args *args, const struct km_workload *w,
                      const struct km_verdict *verdict, unsigned call);
+
+/*
+ * query.c: a whole number of the query string; *out stays when it is absent. returns false when it
+ * is none from 1 to `most`: answered already.
+ */
+bool km_api_query_number(const struct km_http_request *req, struct km_http_reply *reply,
+                         const char *name, int64_t most, int64_t *out);
+
+/* query.c: a text of it; len 0 = absent. */
+struct km_name km_api_query_name(const struct km_http_request *req, const char *name);
 
 /* view.c: "fresh", "stale", ... */
 const char *km_api_state_name(enum km_data_state s);

@@ -1,38 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /v1/decisions: what was decided, from the ring: newest first, of one pod or of all. */
-#include <string.h>
-
-#include "km/base/num.h"
-
 #include "api_internal.h"
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX     200 /* some 4 KB each */
-
-static struct km_name name_of(const char *text)
-{
-	return text ? (struct km_name){ text, (uint32_t)strlen(text) } : (struct km_name){ "", 0 };
-}
-
-/* A positive number of the query string; `out` stays when it is absent. returns false: answered. */
-static bool read_number(const struct km_http_request *req, struct km_http_reply *reply,
-                        const char *name, int64_t most, int64_t *out)
-{
-	const char *text = km_http_query(req, name);
-	struct km_err err = { .code = 0 };
-	int64_t value = 0;
-
-	if (!text)
-		return true;
-	if (km_num_int(text, strlen(text), &value) == 0 && value >= 1 && value <= most) {
-		*out = value;
-		return true;
-	}
-	(void)km_err_set(&err, 0, "%s: saw \"%.40s\", want a whole number from 1 to %lld", name,
-	                 text, (long long)most);
-	km_api_error(reply, 400, "badRequest", err.text);
-	return false;
-}
 
 static size_t view_reasons(const struct km_recorded *d, struct km_answer_reason *out)
 {
@@ -117,11 +88,11 @@ void km_api_decisions(struct km_api *api, const struct km_http_request *req,
 		km_api_error(reply, 503, "outOfMemory", "out of memory reading decisions");
 		return;
 	}
-	if (!read_number(req, reply, "limit", LIMIT_MAX, &limit) ||
-	    !read_number(req, reply, "id", INT64_MAX, &id))
+	if (!km_api_query_number(req, reply, "limit", LIMIT_MAX, &limit) ||
+	    !km_api_query_number(req, reply, "id", INT64_MAX, &id))
 		return;
-	query = (struct km_record_query){ name_of(km_http_query(req, "pod")),
-		                          name_of(km_http_query(req, "namespace")), (uint64_t)id };
+	query = (struct km_record_query){ km_api_query_name(req, "pod"),
+		                          km_api_query_name(req, "namespace"), (uint64_t)id };
 	held = km_record_held(api->record, &oldest_ns);
 	km_answer_decisions_begin(&j, held, KM_RECORD_DECISIONS, oldest_ns);
 	while ((more = km_record_next(api->record, &query, &cursor, copy)) && limit-- > 0)

@@ -11,9 +11,11 @@ static const char head[] =
 static void put_route(struct km_buf *out, const struct km_api_route *r)
 {
 	km_buf_str(out, "<tr><td>");
-	km_buf_str(out, r->methods & KM_API_POST ? "POST" : "GET");
+	km_buf_str(out, r->methods == KM_API_POST  ? "POST"
+	                : r->methods == KM_API_GET ? "GET"
+	                                           : "GET, POST");
 	km_buf_str(out, "<td><code>");
-	if (r->methods & KM_API_GET)
+	if (r->methods == KM_API_GET)
 		km_buf_printf(out, "<a href=\"%s\">%s</a>", r->path, r->path);
 	else
 		km_buf_str(out, r->path);

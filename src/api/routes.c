@@ -16,25 +16,27 @@
 #define AGENT    KM_ROLE_AGENT
 
 const struct km_api_route km_api_routes[] = {
-	{ "/filter", KM_API_POST, EXTENDER, false, km_api_filter,
+	{ "/filter", KM_API_POST, EXTENDER, 0, km_api_filter,
 	  "scheduler extender v1: ExtenderArgs in, ExtenderFilterResult out" },
-	{ "/prioritize", KM_API_POST, EXTENDER, false, km_api_prioritize,
+	{ "/prioritize", KM_API_POST, EXTENDER, 0, km_api_prioritize,
 	  "scheduler extender v1: ExtenderArgs in, HostPriorityList out" },
-	{ "/v1/predict", KM_API_POST, EXTENDER, false, km_api_predict,
+	{ "/v1/predict", KM_API_POST, EXTENDER, 0, km_api_predict,
 	  "predicted slowdown of a described pod on each node" },
-	{ "/v1/explain", KM_API_POST, EXTENDER, false, km_api_explain,
-	  "ExtenderArgs in; for each node its prediction, score, verdict and main reasons out" },
-	{ "/v1/decisions", KM_API_GET, EXTENDER, false, km_api_decisions,
+	{ "/v1/explain", KM_API_POST | KM_API_GET, EXTENDER, KM_API_ASIDE, km_api_explain,
+	  "for each node its prediction, score, verdict and main reasons: of an ExtenderArgs, or "
+	  "of "
+	  "a decision (GET ?id=); ?weight= of the extender" },
+	{ "/v1/decisions", KM_API_GET, EXTENDER, KM_API_ASIDE, km_api_decisions,
 	  "the last decisions, newest first (?pod=NAME, ?namespace=, ?id=, ?limit=)" },
-	{ "/v1/nodes", KM_API_GET, EXTENDER, false, km_api_nodes,
+	{ "/v1/nodes", KM_API_GET, EXTENDER, 0, km_api_nodes,
 	  "all nodes: data, features, prediction for the default workload" },
-	{ "/v1/features", KM_API_GET, AGENT, true, km_api_features,
+	{ "/v1/features", KM_API_GET, AGENT, KM_API_OBSERVE, km_api_features,
 	  "features of this host's nodes (?node=NAME; ETag)" },
-	{ "/v1/model", KM_API_GET, EXTENDER, false, km_api_model, "the model that is loaded" },
-	{ "/metrics", KM_API_GET, 0, true, km_api_metrics, "Prometheus text" },
-	{ "/healthz", KM_API_GET, 0, true, km_api_healthz, "alive" },
-	{ "/readyz", KM_API_GET, 0, true, km_api_readyz, "ready to answer" },
-	{ "/", KM_API_GET, 0, false, km_api_index, "this list" },
+	{ "/v1/model", KM_API_GET, EXTENDER, 0, km_api_model, "the model that is loaded" },
+	{ "/metrics", KM_API_GET, 0, KM_API_OBSERVE, km_api_metrics, "Prometheus text" },
+	{ "/healthz", KM_API_GET, 0, KM_API_OBSERVE, km_api_healthz, "alive" },
+	{ "/readyz", KM_API_GET, 0, KM_API_OBSERVE, km_api_readyz, "ready to answer" },
+	{ "/", KM_API_GET, 0, 0, km_api_index, "this list" },
 	{ .path = NULL },
 };
 
@@ -56,7 +58,7 @@ static int find(const struct km_api *api, const char *path, bool observe)
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		const struct km_api_route *r = &km_api_routes[i];
 
-		if (path_is(path, len, r->path) && (!observe || r->observe) &&
+		if (path_is(path, len, r->path) && (!observe || (r->flags & KM_API_OBSERVE)) &&
 		    (r->roles == 0 || (r->roles & api->roles)))
 			return (int)i;
 	}
@@ -90,6 +92,21 @@ void km_api_finish(struct km_http_reply *reply)
 		km_api_error(reply, 503, "outOfMemory", "out of memory writing the answer");
 }
 
+static void refuse_method(const struct km_api_route *r, struct km_http_reply *reply)
+{
+	static const struct {
+		const char *allow, *message;
+	} only[] = {
+		[KM_API_GET] = { "GET, HEAD", "this route takes GET and HEAD only" },
+		[KM_API_POST] = { "POST", "this route takes POST only" },
+		[KM_API_GET | KM_API_POST] = { "GET, HEAD, POST",
+		                               "this route takes GET, HEAD and POST only" },
+	};
+
+	reply->allow = only[r->methods].allow;
+	km_api_error(reply, 405, "methodNotAllowed", only[r->methods].message);
+}
+
 static void dispatch(struct km_api *api, const struct km_http_request *req,
                      struct km_http_reply *reply, bool observe)
 {
@@ -101,10 +118,7 @@ static void dispatch(struct km_api *api, const struct km_http_request *req,
 	if (!r) {
 		km_api_error(reply, 404, "notFound", "no such route; GET / lists them");
 	} else if (!allowed(r, req->method)) {
-		reply->allow = r->methods & KM_API_POST ? "POST" : "GET, HEAD";
-		km_api_error(reply, 405, "methodNotAllowed",
-		             r->methods & KM_API_POST ? "this route takes POST only"
-		                                      : "this route takes GET and HEAD only");
+		refuse_method(r, reply);
 	} else {
 		r->handle(api, req, reply);
 		km_api_finish(reply);
@@ -117,6 +131,14 @@ static void dispatch(struct km_api *api, const struct km_http_request *req,
 void km_api_handle(void *ctx, const struct km_http_request *req, struct km_http_reply *reply)
 {
 	dispatch(ctx, req, reply, false);
+}
+
+bool km_api_aside(void *ctx, const struct km_http_request *req)
+{
+	int at = find(ctx, req->path, false);
+
+	return at >= 0 && (km_api_routes[at].flags & KM_API_ASIDE) &&
+	       allowed(&km_api_routes[at], req->method);
 }
 
 void km_api_handle_observe(void *ctx, const struct km_http_request *req,

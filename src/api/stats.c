@@ -32,8 +32,9 @@ static bool may_answer(const struct km_api_route *r, int status)
 		return status == 404 || status == 413 || status == 503;
 	switch (status) {
 	case 304:
-	case 404:
 		return r->handle == km_api_features;
+	case 404:
+		return r->handle == km_api_features || r->handle == km_api_explain;
 	case 400:
 		return (r->methods & KM_API_POST) || r->handle == km_api_decisions;
 	case 413:

@@ -166,6 +166,7 @@ static int start_server(struct app *a, const struct km_listen_settings *at, bool
 		.thread_init = km_model_thread_init,
 		.handler = observe ? km_api_handle_observe : km_api_handle,
 		.refuse = km_api_refuse,
+		.aside = observe ? NULL : km_api_aside,
 		.ctx = &a->api,
 		.metrics = a->metrics,
 		.name = observe ? "observe" : "listen",

@@ -159,17 +159,33 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 	km_json_end(j, '}');
 }
 
-void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
-                             const struct km_answer_model *model, const struct km_workload *w,
-                             uint32_t scale, size_t explained, bool cut)
+static void put_vote(struct km_json *j, const struct km_answer_question *q)
+{
+	const struct km_vote *v = q->vote;
+
+	km_json_key(j, "vote");
+	km_json_begin(j, '{');
+	km_json_put_number(j, "weight", v->weight);
+	km_json_put_bool(j, "weightAssumed", !q->weight_given);
+	km_json_put_number(j, "pointsPerScore", v->points_per_score);
+	km_json_put_number(j, "points", v->points);
+	km_json_put_number(j, "inTreePoints", v->in_tree_points);
+	km_json_put_rounded(j, "share", v->share, AGE_DIGITS);
+	km_json_end(j, '}');
+}
+
+void km_answer_explain_begin(struct km_json *j, const struct km_answer_question *q,
+                             const struct km_answer_model *model)
 {
 	km_json_begin(j, '{');
-	km_wire_put_pod(j, pod->namespace, pod->name, pod->uid);
+	km_wire_put_pod(j, q->pod_namespace, q->pod_name, q->pod_uid);
+	km_json_put_number(j, "decision", q->decision > 0 ? (double)q->decision : NAN);
 	put_model(j, model);
-	km_wire_put_workload(j, w);
-	km_json_put_integer(j, "scoreScale", scale);
-	km_json_put_integer(j, "explained", (long long)explained);
-	km_json_put_bool(j, "cut", cut);
+	km_wire_put_workload(j, q->workload);
+	km_json_put_integer(j, "scoreScale", q->scale);
+	put_vote(j, q);
+	km_json_put_integer(j, "explained", (long long)q->explained);
+	km_json_put_bool(j, "cut", q->cut);
 	km_json_key(j, "nodes");
 	km_json_begin(j, '[');
 }
@@ -204,6 +220,7 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	km_wire_put_verdict(j, verdict);
+	km_json_put_string(j, "data", node->state);
 	put_contention(j, node->triage);
 	put_range(j, node);
 	km_json_put_rounded(j, "typicalSlowdown", why->typical, PREDICTION_DIGITS);

@@ -229,8 +229,13 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	struct km_schema *schema = two_features();
 	const double row[] = { 0.5, 1, NAN };
 	static const char outside[] = "\"featuresOutsideTraining\":3,\"featuresMissing\":0";
+	struct km_vote vote;
+	const struct km_answer_question question = { .workload = &default_workload,
+		                                     .scale = 10,
+		                                     .vote = &vote,
+		                                     .explained = 1,
+		                                     .cut = true };
 	struct km_client_table t;
-	struct km_pod pod;
 	struct km_buf out;
 	struct km_json j;
 
@@ -241,13 +246,17 @@ static void tool_reads_what_the_daemon_writes(void **state)
 	t.feature_count = 1;
 	assert_int_equal(km_client_read_filter(&t, filter, strlen(filter), NULL), 0);
 	assert_int_equal(km_client_read_priorities(&t, scores, strlen(scores), NULL), 0);
-	km_pod_init(&pod);
+	km_vote_count(10, 10, KM_VOTE_IN_TREE_WEIGHT, &vote);
 	j = km_json_to(&out);
-	km_answer_explain_begin(&j, &pod, &model, &default_workload, 10, 1, true);
+	km_answer_explain_begin(&j, &question, &model);
 	km_answer_explain_node(&j, &node, &verdict, &why);
 	km_answer_end(&j);
 	assert_int_equal(km_client_read_nodes(&t, out.data, out.len, NULL), 0);
 	assert_non_null(strstr(km_buf_cstr(&out), outside));
+	assert_non_null(strstr(km_buf_cstr(&out), "\"decision\":null,\"model\":{\"name\":\"m\","));
+	assert_non_null(strstr(km_buf_cstr(&out), "\"vote\":{\"weight\":10,\"weightAssumed\":true,"
+	                                          "\"pointsPerScore\":100,\"points\":1000,"
+	                                          "\"inTreePoints\":1200,\"share\":0.4545},"));
 	assert_non_null(strstr(km_buf_cstr(&out), "\"typicalSlowdown\":1.25,\"contributions\":[{"
 	                                          "\"feature\":\"node.ipc.mean\",\"value\":0.5,"
 	                                          "\"slowdown\":0.4,\"logSlowdown\":0.314,"));

@@ -142,14 +142,17 @@ static int explain(void)
 	const struct km_answer_verdict verdict = { true, 7, "Fits", "fits" };
 	const struct km_answer_node node = { .name = { "a", 1 } };
 	const struct km_workload w = { .rps = 1, .replicas = 1, .max_slowdown = 2 };
-	struct km_pod pod = { .name = { "p", 1 } };
+	const struct km_vote vote = { .weight = 10 };
+	const struct km_answer_question question = {
+		.pod_name = { "p", 1 }, .workload = &w, .scale = 10, .vote = &vote, .explained = 1
+	};
 	struct km_buf out;
 	struct km_json j;
 	int rc;
 
 	km_buf_init(&out);
 	j = km_json_to(&out);
-	km_answer_explain_begin(&j, &pod, NULL, &w, 10, 1, false);
+	km_answer_explain_begin(&j, &question, NULL);
 	km_answer_explain_node(&j, &node, &verdict, &why);
 	km_answer_end(&j);
 	rc = km_buf_ok(&out) ? 0 : -ENOMEM;

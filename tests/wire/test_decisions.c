@@ -183,6 +183,34 @@ static void the_newest_come_first_and_no_more_than_asked(void **state)
 	cJSON_Delete(tree);
 }
 
+static void a_decision_is_explained_by_its_id(void **state)
+{
+	const struct daemon *d = *state;
+	char path[96];
+	const cJSON *vote;
+	const cJSON *node;
+	cJSON *tree;
+	double id;
+
+	post(d, "/filter", "why-me", ALL);
+	post(d, "/prioritize", "why-me", ALL);
+	tree = get(d, "/v1/decisions?pod=why-me");
+	id = number(decisions(tree)->child, "prioritizeId");
+	cJSON_Delete(tree);
+	(void)snprintf(path, sizeof(path), "/v1/explain?id=%.0f&weight=3", id);
+	tree = get(d, path);
+	assert_true(number(tree, "decision") == id - 1); /* both of its requests name it */
+	assert_string_equal(text(cJSON_GetObjectItem(tree, "pod"), "name"), "why-me");
+	vote = cJSON_GetObjectItem(tree, "vote");
+	assert_true(number(vote, "points") == 300 && number(vote, "inTreePoints") == 1200);
+	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(vote, "weightAssumed")));
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(tree, "nodes")), 5);
+	node = cJSON_GetObjectItem(tree, "nodes")->child;
+	assert_string_equal(text(node, "node"), "quiet");
+	assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(node, "contributions")) > 0);
+	cJSON_Delete(tree);
+}
+
 static void nobody_knows_a_pod_that_was_never_asked_about(void **state)
 {
 	static const char *const paths[] = {
@@ -213,6 +241,11 @@ static void what_is_asked_wrongly_is_named(void **state)
 		{ "GET", "/v1/decisions?limit=201", 400, "want a whole number from 1 to 200" },
 		{ "GET", "/v1/decisions?limit=many", 400, "limit: saw \\\"many\\\"" },
 		{ "GET", "/v1/decisions?limit=", 400, "limit: saw \\\"\\\"" },
+		{ "GET", "/v1/explain", 400, "id: saw none, want that of a decision" },
+		{ "GET", "/v1/explain?id=9000000000000000000", 404, "no such decision" },
+		{ "GET", "/v1/explain?id=x", 400, "id: saw \\\"x\\\"" },
+		{ "GET", "/v1/explain?id=1&weight=0", 400, "weight: saw \\\"0\\\", want" },
+		{ "PUT", "/v1/explain", 405, "GET, HEAD and POST only" },
 		{ "GET", "/v1/decisions?id=-1", 400, "id: saw \\\"-1\\\"" },
 	};
 
@@ -261,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_pod_is_one_decision_with_all_its_nodes),
 		cmocka_unit_test(decisions_agree_with_explanations),
 		cmocka_unit_test(the_newest_come_first_and_no_more_than_asked),
+		cmocka_unit_test(a_decision_is_explained_by_its_id),
 		cmocka_unit_test(nobody_knows_a_pod_that_was_never_asked_about),
 		cmocka_unit_test(what_is_asked_wrongly_is_named),
 		cmocka_unit_test(many_decide_while_others_read),

@@ -6,6 +6,7 @@
 #define KM_API_ROUTES_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "km/agent/agent.h"
 #include "km/cluster/cluster.h"
@@ -54,6 +55,7 @@ struct km_api {
 void km_api_handle(void *ctx, const struct km_http_request *req, struct km_http_reply *reply);
 void km_api_handle_observe(void *ctx, const struct km_http_request *req,
                            struct km_http_reply *reply);
+bool km_api_aside(void *ctx, const struct km_http_request *req); /* of the first listener */
 void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply);
 
 /*

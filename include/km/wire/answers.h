@@ -16,6 +16,7 @@
 #include "km/core/pod.h"
 #include "km/core/schema.h"
 #include "km/core/triage.h"
+#include "km/core/vote.h"
 #include "km/core/workload.h"
 #include "km/wire/json.h"
 
@@ -103,16 +104,30 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
                           const struct km_answer_verdict *verdict, const struct km_schema *schema,
                           const double *row);
 
+/* What an explanation is about. */
+struct km_answer_question {
+	struct km_name pod_namespace;
+	struct km_name pod_name;
+	struct km_name pod_uid;
+	const struct km_workload *workload;
+	uint32_t scale;
+	uint64_t decision;          /* its id; 0 = none, asked by a body */
+	const struct km_vote *vote; /* of the extender with this weight: */
+	bool weight_given;          /* false: assumed */
+	size_t explained;
+	bool cut;
+};
+
 /*
- * {"pod":...,"model":...,"workload":...,"scoreScale":10,"explained":20,"cut":false,"nodes":[...]}:
- * `explained` nodes come with contributions; `cut` says that more would have had some.
+ * {"pod":...,"model":...,"workload":...,"scoreScale":10,"vote":...,"explained":20,"cut":false,
+ * "nodes":[...]}:
+ * `explained` nodes, the best, come with contributions; `cut` says that more would have had some.
  * A node has "typicalSlowdown", "contributions" and "otherContributions", which add up to what is
  * predicted from the newest data: they are in units of slowdown. A contribution's text is for
  * people: "memory writes 4.1 GB/s: +0.31 slowdown".
  */
-void km_answer_explain_begin(struct km_json *j, const struct km_pod *pod,
-                             const struct km_answer_model *model, const struct km_workload *w,
-                             uint32_t scale, size_t explained, bool cut);
+void km_answer_explain_begin(struct km_json *j, const struct km_answer_question *q,
+                             const struct km_answer_model *model);
 void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node,
                             const struct km_answer_verdict *verdict,
                             const struct km_answer_explanation *why);
