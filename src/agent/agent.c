@@ -221,6 +221,13 @@ int km_agent_start(struct km_agent *a, struct km_err *err)
 		return km_err_errno(err, ret, "agent: thread km-sampler");
 	}
 	a->started = true;
+	if (a->preflight.count > 0 && a->settings->collect.probe_interval_ns > 0) {
+		a->looking = pthread_create(&a->lookout, NULL, agent_lookout, a) == 0;
+		if (!a->looking) {
+			km_log_warn("agent",
+			            "the set of sources stays as it is reason=\"no thread\"");
+		}
+	}
 	return 0;
 }
 
@@ -270,9 +277,12 @@ void km_agent_free(struct km_agent *a)
 	if (a->started) {
 		pthread_mutex_lock(&a->lock);
 		a->stop = true;
-		pthread_cond_signal(&a->wake);
+		pthread_cond_broadcast(&a->wake);
 		pthread_mutex_unlock(&a->lock);
 		(void)pthread_join(a->thread, NULL); /* fails only for a thread that is not ours */
+		if (a->looking) {
+			(void)pthread_join(a->lookout, NULL);
+		}
 	}
 	for (size_t i = 0; i < a->source_count; i++) {
 		km_gauge_set(a->source[i].up, 0); /* a next agent may have another set */

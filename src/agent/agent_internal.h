@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the agent. Everything belongs to the sampler thread, except what `lock` guards: the
- * statuses, the schema to change to, and the wish to stop.
+ * statuses, the schema to change to, whether it is outdated, and the wish to stop.
  */
 #ifndef KM_AGENT_INTERNAL_H
 #define KM_AGENT_INTERNAL_H
@@ -66,6 +66,7 @@ struct km_agent {
 	size_t source_count;
 	struct km_host_features **batch; /* [host_count], what a tick publishes */
 	struct km_preflight preflight;   /* with sources: auto and nodes of this machine */
+	struct agent_host *live_host;    /* this machine, NULL when all nodes are replayed */
 
 	struct km_counter *deadline_misses_total, *implausible_total, *out_of_order_total;
 	uint64_t implausible_seen, out_of_order_seen; /* what those two have counted */
@@ -76,8 +77,10 @@ struct km_agent {
 	pthread_cond_t wake;
 	struct km_schema *next_schema; /* NULL = no change wanted */
 	bool stop;
-	bool started;
-	pthread_t thread;
+	bool outdated; /* a better set of sources works by now */
+	bool started, looking;
+	pthread_t thread, lookout;
+	unsigned gains; /* the lookout's: looks in a row that found a better set */
 };
 
 /* Hosts and their nodes by the settings. returns 0, -EINVAL, -ENOMEM. */
@@ -101,7 +104,17 @@ void agent_publish(struct km_agent *a);
 /* Asks the kernel to let the calling thread in at once when it wakes; best effort. */
 void agent_prompt(void);
 
-/* The thread's body. */
+/* Waits until `until_ns` (monotonic) or the wish to stop. returns false when it is time to stop. */
+bool agent_wait_until(struct km_agent *a, int64_t until_ns);
+
+/*
+ * With sources: auto, whether another set would be taken by now (lookout.c). Asks what is absent;
+ * may take KM_SOURCE_PROBE_MAX_NS for each of them. Lookout thread, or a test.
+ */
+void agent_look(struct km_agent *a);
+
+/* The threads' bodies. */
 void *agent_sampler(void *agent);
+void *agent_lookout(void *agent);
 
 #endif

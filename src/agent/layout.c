@@ -160,6 +160,7 @@ static int add_own_host(struct km_agent *a, const bool *claimed, struct km_err *
 		return 0;
 	}
 	h->index = (uint32_t)a->host_count++;
+	a->live_host = h;
 	ret = host_alloc(h, left, err);
 	for (size_t i = 0; ret == 0 && i < s->node_count; i++) {
 		if (!claimed[i]) {

@@ -267,8 +267,7 @@ void km_agent_tick(struct km_agent *a)
 	update_metrics(a, now_ns);
 }
 
-/* Waits until `until` or the wish to stop. returns false when it is time to stop. */
-static bool wait_until(struct km_agent *a, int64_t until_ns)
+bool agent_wait_until(struct km_agent *a, int64_t until_ns)
 {
 	struct timespec ts = { .tv_sec = (time_t)(until_ns / KM_NS_PER_S),
 		               .tv_nsec = (long)(until_ns % KM_NS_PER_S) };
@@ -304,6 +303,6 @@ void *agent_sampler(void *agent)
 			km_counter_add(a->deadline_misses_total, (uint64_t)missed);
 			next_ns += missed * interval_ns;
 		}
-	} while (wait_until(a, next_ns));
+	} while (agent_wait_until(a, next_ns));
 	return NULL;
 }

@@ -122,5 +122,7 @@ int app_cluster_layout(struct app *a, const struct km_settings *s, const struct 
 
 /* reload.c: SIGHUP. All or nothing, but for keys that only a restart changes. */
 void app_reload(struct app *a);
+/* Makes the agent anew, by the same settings, when it finds that `auto` would take a better set. */
+void app_agent_renew(struct app *a);
 
 #endif

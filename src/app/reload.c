@@ -112,6 +112,21 @@ static void apply(struct app *a, struct change *c)
 		app_model_use(a, c->model);
 }
 
+void app_agent_renew(struct app *a)
+{
+	struct km_err err = { .code = 0 };
+	struct km_agent *fresh;
+
+	if (a->agent == NULL || !km_agent_outdated(a->agent))
+		return;
+	if (app_agent_create(a, a->agent_settings, a->schema, &fresh, &err) != 0) {
+		km_log_error("app", "sampling goes on as it was error=\"%s\"", err.text);
+		return;
+	}
+	exchange_agent(a, a->agent_settings, fresh);
+	km_log_info("app", "sampling restarted with the sources that work by now");
+}
+
 void app_reload(struct app *a)
 {
 	struct change c = { .settings = NULL };

@@ -128,8 +128,10 @@ int app_wait(struct app *a, struct km_err *err)
 		if (fds[0].revents != 0)
 			end = handle_signals(a, fds[0].fd);
 		if (!end && fds[1].revents != 0 &&
-		    read(fds[1].fd, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks))
+		    read(fds[1].fd, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks)) {
 			app_model_check(a);
+			app_agent_renew(a);
+		}
 	}
 out:
 	for (size_t i = 0; i < KM_ARRAY_LEN(fds); i++) {

@@ -94,5 +94,6 @@ bool km_config_same_layout(const struct km_settings *a, const struct km_settings
 			return false;
 	}
 	return x->interval_ns == y->interval_ns && x->window_s == y->window_s &&
-	       x->auto_sources == y->auto_sources && same_live(&x->live, &y->live);
+	       x->auto_sources == y->auto_sources && x->probe_interval_ns == y->probe_interval_ns &&
+	       same_live(&x->live, &y->live);
 }

@@ -176,6 +176,18 @@ static const struct conf_option settings_rows[] = {
 			"is taken.",
 	},
 	{
+		.key = "collect.probeInterval",
+		.type = CONF_DURATION_NS,
+		.preset = "60s",
+		.min = 1 * NS,
+		.max = 3600 * NS,
+		.reload = true,
+		.help = "With sources: auto, how often sources that are absent are asked whether "
+			"they work by now. When two looks in a row find a better set, sampling "
+			"begins anew with it.",
+		FIELD(km_settings, collect.probe_interval_ns),
+	},
+	{
 		.key = "collect.pcm.library",
 		.type = CONF_STRING,
 		.preset = "",

@@ -102,15 +102,40 @@ enum km_tier km_preflight_tier(const struct km_preflight *p)
 	                                                                           : KM_TIER_NONE;
 }
 
-void km_preflight_run(const struct km_source_args *args, struct km_preflight *out)
+void km_preflight_probe(const struct km_source_args *args, struct km_preflight_row *row)
 {
 	struct km_source_args own = *args;
+	struct km_err why = { .code = 0 };
+
+	own.settings = &row->settings;
+	row->result = km_source_probe(&own, &row->offer, &why);
+	(void)snprintf(row->why, sizeof(row->why), "%s", row->result != 0 ? why.text : "");
+}
+
+void km_preflight_choose(struct km_preflight *p)
+{
 	const char *owner = NULL;
 
+	for (size_t i = 0; i < p->count; i++) {
+		struct km_preflight_row *row = &p->row[i];
+
+		row->chosen = row->result == 0 && !(row->offer.owns_pmu && owner != NULL);
+		if (row->chosen) {
+			owner = row->offer.owns_pmu ? row->ops->name : owner;
+			row->why[0] = '\0';
+		} else if (row->result == 0) {
+			(void)snprintf(row->why, sizeof(row->why),
+			               "not taken: %s has the core counters, and one source may",
+			               owner);
+		}
+	}
+}
+
+void km_preflight_run(const struct km_source_args *args, struct km_preflight *out)
+{
 	memset(out, 0, sizeof(*out));
 	for (const struct km_source_ops *const *ops = km_source_table(); *ops != NULL; ops++) {
 		struct km_preflight_row *row = &out->row[out->count];
-		struct km_err why = { .code = 0 };
 
 		if (!(*ops)->live || out->count == KM_PREFLIGHT_MAX) {
 			continue;
@@ -118,17 +143,7 @@ void km_preflight_run(const struct km_source_args *args, struct km_preflight *ou
 		out->count++;
 		row->ops = *ops;
 		(void)snprintf(row->settings.kind, sizeof(row->settings.kind), "%s", (*ops)->name);
-		own.settings = &row->settings;
-		row->result = km_source_probe(&own, &row->offer, &why);
-		row->chosen = row->result == 0 && !(row->offer.owns_pmu && owner != NULL);
-		if (row->result != 0) {
-			(void)snprintf(row->why, sizeof(row->why), "%s", why.text);
-		} else if (!row->chosen) {
-			(void)snprintf(row->why, sizeof(row->why),
-			               "not taken: %s has the core counters, and one source may",
-			               owner);
-		} else {
-			owner = row->offer.owns_pmu ? (*ops)->name : owner;
-		}
+		km_preflight_probe(args, row);
 	}
+	km_preflight_choose(out);
 }

@@ -18,6 +18,7 @@
 #include "km/base/file.h"
 
 #include "support/daemon.h"
+#include "support/tree.h"
 
 #define TEST_MODEL "tests/fixtures/model/test.ubj"
 
@@ -315,6 +316,34 @@ static void a_bad_model_is_refused_and_the_old_one_serves(void **state)
 	assert_non_null(strstr(d->text + from, "model refused error=\""));
 }
 
+/* As PCM's server started after us, or a mount: auto takes what two looks in a row have found. */
+static void auto_takes_a_source_that_works_by_now(void **state)
+{
+	struct daemon *d = *state;
+	struct tree t;
+	char config[512];
+
+	tree_init(&t);
+	(void)snprintf(config, sizeof(config),
+	               "collect:\n"
+	               "  interval: 100ms\n"
+	               "  probeInterval: 1s\n"
+	               "  pcmServer: {url: \"\"}\n"
+	               "  roots: {resctrl: %s/resctrl}\n"
+	               "model: {path: \"\"}\n",
+	               t.root);
+	start_with(d, config);
+	assert_true(daemon_wait_log(d, 0, "preflight source=resctrl absent"));
+	tree_put(&t, "resctrl/mon_data/mon_L3_00/llc_occupancy", "4096\n");
+	assert_true(daemon_wait_log(d, 0, "a better set of sources works by now source=resctrl"));
+	assert_true(daemon_wait_log(d, 0, "preflight source=resctrl taken"));
+	assert_true(daemon_wait_log(d, 0, "sampling restarted with the sources that work by now"));
+	want_status(d, "/readyz", 200);
+	daemon_signal(d, SIGTERM);
+	assert_int_equal(daemon_exit_code(d), 0);
+	tree_fini(&t);
+}
+
 int main(void)
 {
 #define LIFE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -328,6 +357,7 @@ int main(void)
 		LIFE(a_refused_reload_keeps_the_old_settings),
 		LIFE(a_reload_changes_nodes_and_names_what_it_cannot),
 		LIFE(an_unchanged_reload_keeps_sampling),
+		LIFE(auto_takes_a_source_that_works_by_now),
 		LIFE(it_takes_the_descriptors_it_needs),
 		LIFE(too_few_descriptors_are_told),
 		LIFE(a_bad_model_is_refused_and_the_old_one_serves),

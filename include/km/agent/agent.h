@@ -61,7 +61,8 @@ int km_agent_create(const struct km_settings *settings, const struct km_schema *
                     struct km_agent_sink sink, struct km_agent **out,
                     struct km_err *err) KM_MUST_CHECK;
 
-/* Starts the thread "km-sampler". returns 0 or a negative errno. */
+/* Starts the threads "km-sampler" and, with sources: auto, "km-lookout". returns 0 or a negative
+ * errno. */
 int km_agent_start(struct km_agent *a, struct km_err *err) KM_MUST_CHECK;
 
 /* One tick, by hand: what the thread does each interval. For tests, before km_agent_start only. */
@@ -75,10 +76,16 @@ int km_agent_set_schema(struct km_agent *a, const struct km_schema *schema) KM_M
 size_t km_agent_host_count(const struct km_agent *a);
 void km_agent_host(const struct km_agent *a, size_t host, struct km_agent_host *out);
 
+/*
+ * Whether, with sources: auto, a set that gives more works by now than the one that was taken. Only
+ * a new agent takes it. Says so once; looks on (collect.probeInterval). Any thread.
+ */
+bool km_agent_outdated(struct km_agent *a);
+
 /* Copies the status of up to `max` sources. returns how many there are. Any thread. */
 size_t km_agent_sources(struct km_agent *a, struct km_agent_source_status *out, size_t max);
 
-/* Stops and joins the thread, closes the sources. NULL allowed. */
+/* Stops and joins the threads, closes the sources. NULL allowed. */
 void km_agent_free(struct km_agent *a);
 
 #endif

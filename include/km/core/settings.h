@@ -72,6 +72,7 @@ struct km_collect_settings {
 	int64_t interval_ns;
 	double window_s; /* used where no model says otherwise */
 	bool auto_sources;
+	int64_t probe_interval_ns; /* between two looks for a better set, when auto; 0 = none */
 	struct km_source_settings *source; /* [source_count], when not auto */
 	size_t source_count;
 	struct km_live_settings live;

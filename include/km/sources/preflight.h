@@ -31,6 +31,11 @@ struct km_preflight {
  */
 void km_preflight_run(const struct km_source_args *args, struct km_preflight *out);
 
+/* Its parts: one row is asked (again), by its settings and ops; then the set is chosen of all rows.
+ */
+void km_preflight_probe(const struct km_source_args *args, struct km_preflight_row *row);
+void km_preflight_choose(struct km_preflight *p);
+
 /* The tier of what the chosen ones give together. */
 enum km_tier km_preflight_tier(const struct km_preflight *p);
 

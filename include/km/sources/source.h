@@ -40,8 +40,9 @@
  * 6. CPUs are rows 0..cpu_count-1 by the kernel's numbers, offline ones all NaN. cpu_count may grow
  *    (that starts the windows anew) and should not shrink while the source is open.
  * 7. probe() asks the same questions as open(), changes nothing, leaves nothing behind, and may
- *    wait for KM_SOURCE_PROBE_MAX_NS in all; it runs at start, at reload and in `kubemarla doctor`,
- *    never in a tick. Its reason text goes into the preflight table: it names what was looked at,
+ *    wait for KM_SOURCE_PROBE_MAX_NS in all; it runs at start, at reload, in `kubemarla doctor`
+ *    and on the agent's lookout thread, beside an open source of its kind perhaps; never in a
+ *    tick. Its reason text goes into the preflight table: it names what was looked at,
  *    what was seen and what would be needed.
  * 8. File-system roots, addresses and libraries come from args->live, so that tests and containers
  *    can put others in their place; nothing below /proc or /sys is named in code.
