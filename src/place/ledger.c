@@ -6,7 +6,6 @@
 #include "km/place/ledger.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "km/base/hash.h"
 
@@ -232,7 +231,7 @@ void km_ledger_bound(struct km_ledger *l, uint64_t uid, const struct km_pod_kind
 	}
 	if (e != 0 && l->entry[e].state == LEDGER_BOUND && l->entry[e].place != 0 &&
 	    l->node[l->place[l->entry[e].place].node].key == node &&
-	    memcmp(&l->kind[l->entry[e].kind].kind, kind, sizeof(*kind)) == 0) {
+	    ledger_same_kind(&l->kind[l->entry[e].kind].kind, kind)) {
 		km_ledger_running(l, uid, running_ns);
 		return;
 	}

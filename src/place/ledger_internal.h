@@ -88,6 +88,7 @@ void ledger_entry_remove(struct km_ledger *l, uint32_t e);
 uint32_t ledger_node_find(const struct km_ledger *l, uint64_t key);
 uint32_t ledger_node_add(struct km_ledger *l, uint64_t key); /* or the one that is there */
 void ledger_node_remove(struct km_ledger *l, uint32_t n);
+bool ledger_same_kind(const struct km_pod_kind *a, const struct km_pod_kind *b);
 uint32_t ledger_kind_add(struct km_ledger *l, const struct km_pod_kind *kind); /* never 0 */
 void ledger_kind_drop(struct km_ledger *l, uint32_t k);
 uint32_t ledger_place_take(struct km_ledger *l);

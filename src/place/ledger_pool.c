@@ -160,6 +160,22 @@ void ledger_node_remove(struct km_ledger *l, uint32_t n)
 	l->node[n] = (struct ledger_node){ .next = give(&l->nodes, n) };
 }
 
+static uint64_t bits_of(double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+/* By bits: a rate that is not known equals itself. */
+bool ledger_same_kind(const struct km_pod_kind *a, const struct km_pod_kind *b)
+{
+	return a->service == b->service && a->policy == b->policy && a->effects == b->effects &&
+	       bits_of(a->rps) == bits_of(b->rps) &&
+	       memcmp(a->class_name, b->class_name, sizeof(a->class_name)) == 0;
+}
+
 static uint32_t *kind_head(const struct km_ledger *l, const struct km_pod_kind *kind)
 {
 	return &l->kind_bucket[km_hash64(kind, sizeof(*kind), 0) & (LEDGER_KIND_BUCKETS - 1)];
@@ -170,7 +186,7 @@ uint32_t ledger_kind_add(struct km_ledger *l, const struct km_pod_kind *kind)
 	uint32_t *head = kind_head(l, kind);
 	uint32_t k = *head;
 
-	while (k != 0 && memcmp(&l->kind[k].kind, kind, sizeof(*kind)) != 0) {
+	while (k != 0 && !ledger_same_kind(&l->kind[k].kind, kind)) {
 		k = l->kind[k].next;
 	}
 	if (k == 0) {

@@ -43,7 +43,7 @@ struct km_selector_term {
 
 /* A quantity of a declared footprint: its name as place/footprint.h has it. */
 struct km_policy_footprint {
-	char quantity[16];
+	char quantity[24];
 	double per_s;
 };
 

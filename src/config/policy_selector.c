@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A policy's label selector: matchLabels and matchExpressions to the terms of core/policy.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "km/core/policy.h"
+
+#include "config_internal.h"
+
+#define LABEL_KEY_MAX   317 /* a DNS subdomain, '/', and 63 characters */
+#define LABEL_VALUE_MAX 63
+
+static int new_term(struct conf_ctx *c, struct km_policy *p, const struct km_tree *at,
+                    struct km_selector_term **out)
+{
+	if (p->term_count == KM_SELECTOR_TERMS_MAX)
+		return conf_fail(c, at->line, "spec.selector: saw more than %d requirements",
+		                 KM_SELECTOR_TERMS_MAX);
+	if (p->term == NULL)
+		p->term = calloc(KM_SELECTOR_TERMS_MAX, sizeof(p->term[0]));
+	if (p->term == NULL)
+		return conf_no_memory(c);
+	*out = &p->term[p->term_count++];
+	return 0;
+}
+
+static int set_key(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
+                   const char *key)
+{
+	size_t len = strlen(key);
+
+	if (len == 0 || len > LABEL_KEY_MAX)
+		return conf_fail(c, at->line,
+		                 "spec.selector: saw a label key of %zu characters, want 1 to %d",
+		                 len, LABEL_KEY_MAX);
+	t->key = strdup(key);
+	return t->key != NULL ? 0 : conf_no_memory(c);
+}
+
+static int add_value(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *v)
+{
+	if (v->kind != KM_TREE_SCALAR || strlen(v->text) > LABEL_VALUE_MAX)
+		return conf_bad_value(c, "selector", v, "label values of at most 63 characters");
+	if (t->value_count == KM_SELECTOR_VALUES_MAX)
+		return conf_fail(c, v->line, "spec.selector: saw more than %d values",
+		                 KM_SELECTOR_VALUES_MAX);
+	if (t->value == NULL)
+		t->value = calloc(KM_SELECTOR_VALUES_MAX, sizeof(t->value[0]));
+	if (t->value == NULL)
+		return conf_no_memory(c);
+	t->value[t->value_count] = strdup(conf_is_null(v) ? "" : v->text);
+	return t->value[t->value_count++] != NULL ? 0 : conf_no_memory(c);
+}
+
+static int add_labels(struct conf_ctx *c, struct km_policy *p, const struct km_tree *labels)
+{
+	if (labels->kind != KM_TREE_MAP)
+		return conf_bad_value(c, "selector.matchLabels", labels, "a map of labels");
+	for (const struct km_tree *v = labels->child; v != NULL; v = v->next) {
+		struct km_selector_term *t;
+		int rc = new_term(c, p, v, &t);
+
+		if (rc == 0)
+			rc = set_key(c, t, v, v->key);
+		if (rc == 0)
+			rc = add_value(c, t, v);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int add_values(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
+                      const struct km_tree *values)
+{
+	bool needs = t->op == KM_SELECTOR_IN || t->op == KM_SELECTOR_NOT_IN;
+	int rc = 0;
+
+	if (values != NULL && values->kind != KM_TREE_LIST)
+		return conf_bad_value(c, "selector.matchExpressions.values", values, "a list");
+	for (const struct km_tree *v = values != NULL ? values->child : NULL; v != NULL && rc == 0;
+	     v = v->next)
+		rc = add_value(c, t, v);
+	if (rc == 0 && needs != (t->value_count > 0))
+		rc = conf_fail(c, at->line,
+		               "spec.selector.matchExpressions: saw %s %s values, want values with "
+		               "In and NotIn, and only with them",
+		               km_selector_op_name(t->op), needs ? "without" : "with");
+	return rc;
+}
+
+static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct km_tree *e)
+{
+	const struct km_tree *key = km_tree_get(e, "key");
+	const struct km_tree *op = km_tree_get(e, "operator");
+	int parsed = op != NULL && op->kind == KM_TREE_SCALAR ? km_selector_op_parse(op->text) : -1;
+	struct km_selector_term *t;
+	int rc;
+
+	if (e->kind != KM_TREE_MAP || key == NULL || key->kind != KM_TREE_SCALAR)
+		return conf_bad_value(c, "selector.matchExpressions", e,
+		                      "maps of key, operator and values");
+	if (parsed < 0)
+		return conf_bad_value(c, "selector.matchExpressions.operator", op != NULL ? op : e,
+		                      "In, NotIn, Exists or DoesNotExist");
+	rc = new_term(c, p, e, &t);
+	if (rc == 0) {
+		t->op = (enum km_selector_op)parsed;
+		rc = set_key(c, t, key, key->text);
+	}
+	return rc != 0 ? rc : add_values(c, t, e, km_tree_get(e, "values"));
+}
+
+static int add_expressions(struct conf_ctx *c, struct km_policy *p, const struct km_tree *list)
+{
+	int rc = 0;
+
+	if (list->kind != KM_TREE_LIST)
+		return conf_bad_value(c, "selector.matchExpressions", list, "a list");
+	for (const struct km_tree *e = list->child; e != NULL && rc == 0; e = e->next)
+		rc = add_expression(c, p, e);
+	return rc;
+}
+
+int conf_parse_selector(struct conf_ctx *c, const struct conf_option *o, const char *key,
+                        const struct km_tree *v, void *base)
+{
+	int rc = 0;
+
+	if (v->kind != KM_TREE_MAP)
+		return conf_bad_value(c, key, v, o->want);
+	for (const struct km_tree *i = v->child; i != NULL && rc == 0; i = i->next) {
+		if (strcmp(i->key, "matchLabels") == 0)
+			rc = add_labels(c, base, i);
+		else if (strcmp(i->key, "matchExpressions") == 0)
+			rc = add_expressions(c, base, i);
+		else
+			rc = conf_fail(c, i->line,
+			               "spec.selector: saw the key %.40s, want matchLabels or "
+			               "matchExpressions",
+			               i->key);
+	}
+	return rc;
+}
