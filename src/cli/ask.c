@@ -16,14 +16,13 @@
 
 #include "cli_internal.h"
 
-#define DEFAULT_SERVER "http://127.0.0.1:9191" /* listen.address and listen.port as they come */
-#define REQUEST_MAX    ((size_t)256 * 1024 * 1024)
+#define REQUEST_MAX ((size_t)256 * 1024 * 1024)
 
 static const char ask_usage[] =
 	"ask [-s URL] [-f FILE] [--json]\n\n"
 	"Sends FILE, an ExtenderArgs as kube-scheduler sends it, to a running kubemarlad and\n"
 	"prints the answers as a table, best node first.  Without -f: the same as `top`.\n\n"
-	"  -s, --server URL   the daemon (" DEFAULT_SERVER ")\n"
+	"  -s, --server URL   the daemon (" KM_CLI_SERVER ")\n"
 	"  -f, --file FILE    the request; - is standard input\n"
 	"      --json         print the answers as they came: an object of filter, prioritize\n"
 	"                     and explain\n\n"
@@ -35,15 +34,14 @@ static const char top_usage[] =
 	"top [-s URL] [--json]\n\n"
 	"Prints all nodes that a running kubemarlad knows: how old their counters are, what they\n"
 	"say, and the slowdown predicted for the default workload.\n\n"
-	"  -s, --server URL   the daemon (" DEFAULT_SERVER ")\n"
+	"  -s, --server URL   the daemon (" KM_CLI_SERVER ")\n"
 	"      --json         print the answer of /v1/nodes as it came\n";
 
 struct question {
 	const char *server; /* as given */
 	const char *file;   /* NULL = none given */
 	bool json;
-	struct km_client *client;
-	struct km_buf base; /* URL without a slash at its end */
+	struct km_cli_remote remote;
 };
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -61,7 +59,7 @@ static int parse(int argc, char **argv, const char *usage, bool with_file, struc
 	};
 	int opt;
 
-	*q = (struct question){ .server = DEFAULT_SERVER };
+	*q = (struct question){ .server = KM_CLI_SERVER };
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "s:f:h", options, NULL)) != -1) {
 		if (opt == 's') {
@@ -82,86 +80,7 @@ static int parse(int argc, char **argv, const char *usage, bool with_file, struc
 	return KM_CLI_OK;
 }
 
-static int begin(struct question *q)
-{
-	struct km_err err = { .code = 0 };
-
-	km_buf_init(&q->base);
-	if (strstr(q->server, "://") == NULL)
-		km_buf_str(&q->base, "http://"); /* 127.0.0.1:9191 is what one types */
-	km_buf_str(&q->base, q->server);
-	while (q->base.len > 0 && q->base.data[q->base.len - 1] == '/')
-		q->base.len--;
-	if (km_client_create(NULL, &q->client, &err) != 0) {
-		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
-	}
-	return KM_CLI_OK;
-}
-
-static void end(struct question *q)
-{
-	km_client_free(q->client);
-	km_buf_fini(&q->base);
-}
-
 /* ---- asking --------------------------------------------------------------------------------- */
-
-static int tell_unreachable(const struct km_err *err)
-{
-	fprintf(stderr, "kubemarla: %s\n", err->text);
-	switch (err->code) {
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ETIMEDOUT:
-		fprintf(stderr, "Is a kubemarlad running there?  `kubemarlad -c FILE` starts one, "
-		                "`make run` one with demonstration data;\n"
-		                "-s URL asks another than " DEFAULT_SERVER ".\n");
-		break;
-	default:
-		break;
-	}
-	return KM_CLI_FAILED;
-}
-
-static int tell_refused(const char *url, int status, const struct km_buf *body, bool posted)
-{
-	struct km_buf message;
-
-	km_buf_init(&message);
-	km_client_read_error(body->data, body->len, &message);
-	fprintf(stderr, "kubemarla: %s: status %d%s%s\n", url, status, message.len > 0 ? ": " : "",
-	        km_buf_cstr(&message));
-	if (message.len == 0 || status == 404)
-		fprintf(stderr, "Is it a kubemarlad, with the role extender?\n");
-	km_buf_fini(&message);
-	return posted && status == 400 ? KM_CLI_USAGE : KM_CLI_FAILED;
-}
-
-/* GET, or POST of a body. The answer of a 200 goes to out. */
-static int fetch(struct question *q, const char *path, const struct km_buf *body,
-                 struct km_buf *out)
-{
-	struct km_err err = { .code = 0 };
-	struct km_buf url;
-	int status;
-	int code = KM_CLI_OK;
-
-	km_buf_init(&url);
-	km_buf_append(&url, q->base.data, q->base.len);
-	km_buf_str(&url, path);
-	status = km_client_do(q->client, km_buf_cstr(&url),
-	                      body != NULL ? body->len > 0 ? body->data : "" : NULL,
-	                      body != NULL ? body->len : 0, out, &err);
-	if (status < 0)
-		code = tell_unreachable(&err);
-	else if (status != 200)
-		code = tell_refused(km_buf_cstr(&url), status, out, body != NULL);
-	km_buf_fini(&url);
-	return code;
-}
 
 static int read_stdin(struct km_buf *out, struct km_err *err)
 {
@@ -193,12 +112,6 @@ static int read_request(const char *file, struct km_buf *out)
 
 /* ---- the commands --------------------------------------------------------------------------- */
 
-static int tell_unreadable(const struct km_err *err)
-{
-	fprintf(stderr, "kubemarla: %s\n", err->text);
-	return KM_CLI_FAILED;
-}
-
 static int show_nodes(struct question *q)
 {
 	struct km_client_table t;
@@ -209,9 +122,9 @@ static int show_nodes(struct question *q)
 	km_buf_init(&answer);
 	km_client_table_init(&t);
 	km_cli_wanted_features(&t);
-	code = fetch(q, "/v1/nodes", NULL, &answer);
+	code = km_cli_remote_fetch(&q->remote, "/v1/nodes", NULL, &answer);
 	if (code == KM_CLI_OK && km_client_read_nodes(&t, answer.data, answer.len, &err) != 0)
-		code = tell_unreadable(&err);
+		code = km_cli_tell(&err);
 	if (code == KM_CLI_OK && q->json)
 		fwrite(answer.data, 1, answer.len, stdout);
 	else if (code == KM_CLI_OK)
@@ -263,10 +176,10 @@ static int show_answers(struct question *q)
 	km_client_table_init(&t);
 	code = read_request(q->file, &request);
 	for (size_t i = 0; i < KM_ARRAY_LEN(questions) && code == KM_CLI_OK; i++) {
-		code = fetch(q, questions[i].path, &request, &answer[i]);
+		code = km_cli_remote_fetch(&q->remote, questions[i].path, &request, &answer[i]);
 		if (code == KM_CLI_OK &&
 		    questions[i].read(&t, answer[i].data, answer[i].len, &err) != 0)
-			code = tell_unreadable(&err);
+			code = km_cli_tell(&err);
 	}
 	if (code == KM_CLI_OK && q->json)
 		print_json(answer);
@@ -286,10 +199,10 @@ static int run(int argc, char **argv, const char *usage, bool with_file)
 
 	if (parse(argc, argv, usage, with_file, &q, &code) != 0)
 		return code;
-	code = begin(&q);
+	code = km_cli_remote_begin(&q.remote, q.server);
 	if (code == KM_CLI_OK)
 		code = q.file != NULL ? show_answers(&q) : show_nodes(&q);
-	end(&q);
+	km_cli_remote_end(&q.remote);
 	return code;
 }
 

@@ -45,6 +45,26 @@ int km_cli_model(int argc, char **argv);
 /* A running daemon: ask.c */
 int km_cli_ask(int argc, char **argv);
 int km_cli_top(int argc, char **argv);
+int km_cli_why(int argc, char **argv); /* why.c */
+
+#define KM_CLI_SERVER "http://127.0.0.1:9191" /* listen.address and listen.port as they come */
+
+/* Asking it: remote.c. What goes wrong is told on stderr; each returns an exit code. */
+struct km_client;
+struct km_cli_remote {
+	struct km_client *client;
+	struct km_buf base; /* URL without a slash at its end */
+};
+int km_cli_remote_begin(struct km_cli_remote *r, const char *server);
+void km_cli_remote_end(struct km_cli_remote *r); /* also after a _begin that failed */
+
+/* GET, or POST of a body (NULL = GET). The answer of a 200 goes to out. */
+int km_cli_remote_fetch(struct km_cli_remote *r, const char *path, const struct km_buf *body,
+                        struct km_buf *out);
+
+/* Prints an error's text. returns KM_CLI_FAILED. */
+struct km_err;
+int km_cli_tell(const struct km_err *err);
 
 /* What it answered, printed: ask_table.c. Each returns an exit code; rows may be sorted. */
 struct km_client_table;
@@ -85,6 +105,9 @@ void km_cli_table_cell(struct km_cli_table *t, const char *text);
 /* Prints titles and whole rows, at most `limit` columns wide if that can be; 0 = as wide as they
  * are. returns 0, or -1 when memory ran out. */
 int km_cli_table_print(const struct km_cli_table *t, FILE *to, unsigned limit);
+
+/* A text from anywhere, what could steer a terminal as '?'. */
+void km_cli_put_text(FILE *to, const char *text);
 
 /* Columns of the terminal on standard output; 0 when it is none. */
 unsigned km_cli_terminal_width(void);

@@ -28,6 +28,7 @@ static const struct km_cli_command commands[] = {
 	{ "top", "show the nodes of a running daemon", km_cli_top },
 	{ "train", "train a model on recorded runs", km_cli_train },
 	{ "version", "print the version", version_command },
+	{ "why", "say why a pod was sent where it was", km_cli_why },
 };
 
 static const char *program(const char *argv0)

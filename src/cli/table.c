@@ -3,6 +3,7 @@
  * Tables for people: aligned columns that fit the terminal. Cells are UTF-8 from anywhere; what
  * could steer a terminal is shown as '?'. Knows nothing of what the cells mean.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,11 @@ static unsigned put_text(FILE *to, const char *text, unsigned width)
 		text += len;
 	}
 	return used;
+}
+
+void km_cli_put_text(FILE *to, const char *text)
+{
+	(void)put_text(to, text, UINT_MAX);
 }
 
 static void put_blanks(FILE *to, unsigned count)

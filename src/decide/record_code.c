@@ -231,16 +231,25 @@ static void take_node(struct cursor *c, char **text, struct km_name before,
 	c->at += s.middle_len;
 }
 
-/* As one reads it: who passes first, then by score, then as it was picked. */
+/* As one reads it: who passes first, then by score, then by slowdown, then as it was picked. */
+static bool goes_before(const struct km_recorded_node *a, const struct km_recorded_node *b)
+{
+	if (a->verdict.passes != b->verdict.passes) {
+		return a->verdict.passes;
+	}
+	if (a->verdict.score != b->verdict.score) {
+		return a->verdict.score > b->verdict.score;
+	}
+	return a->slowdown < b->slowdown || (isnan(b->slowdown) && !isnan(a->slowdown));
+}
+
 static void sort_nodes(struct km_recorded *d)
 {
 	for (size_t i = 1; i < d->count; i++) {
 		struct km_recorded_node n = d->node[i];
 		size_t at = i;
 
-		while (at > 0 && (d->node[at - 1].verdict.passes < n.verdict.passes ||
-		                  (d->node[at - 1].verdict.passes == n.verdict.passes &&
-		                   d->node[at - 1].verdict.score < n.verdict.score))) {
+		while (at > 0 && goes_before(&n, &d->node[at - 1])) {
 			d->node[at] = d->node[at - 1];
 			at--;
 		}

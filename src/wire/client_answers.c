@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_internal.h"
+
 void km_client_table_init(struct km_client_table *t)
 {
 	*t = (struct km_client_table){ .rps = NAN, .max_slowdown = NAN, .score_scale = NAN };
@@ -27,25 +29,24 @@ void km_client_table_fini(struct km_client_table *t)
 	t->count = 0;
 }
 
-static const char *keep(struct km_client_table *t, const char *text)
+const char *km_client_keep(struct km_client_table *t, const char *text)
 {
 	return text ? km_arena_strndup(&t->arena, text, strlen(text)) : NULL;
 }
 
-static const char *text_of(const cJSON *object, const char *key)
+const char *km_client_text(const cJSON *object, const char *key)
 {
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static double number_of(const cJSON *object, const char *key)
+double km_client_number(const cJSON *object, const char *key)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
 
 	return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
-/* The row of a name, added when new. NULL when out of memory. */
-static struct km_client_node *row_of(struct km_client_table *t, const char *name)
+struct km_client_node *km_client_row(struct km_client_table *t, const char *name)
 {
 	struct km_client_node *row;
 	uint32_t at;
@@ -63,7 +64,7 @@ static struct km_client_node *row_of(struct km_client_table *t, const char *name
 	}
 	row = &t->node[t->count];
 	*row = (struct km_client_node){
-		.name = keep(t, name),
+		.name = km_client_keep(t, name),
 		.age_s = NAN,
 		.slowdown = NAN,
 		.low = NAN,
@@ -92,7 +93,7 @@ static int no_memory(struct km_err *err)
 /* returns 0 or -ENOMEM. */
 static int note_filter(struct km_client_table *t, const char *name, const char *verdict)
 {
-	struct km_client_node *row = row_of(t, name);
+	struct km_client_node *row = km_client_row(t, name);
 
 	if (!row)
 		return -ENOMEM;
@@ -112,7 +113,7 @@ static int read_passing(struct km_client_table *t, const cJSON *list, bool objec
 		const char *name = cJSON_GetStringValue(entry);
 
 		if (objects)
-			name = text_of(metadata, "name");
+			name = km_client_text(metadata, "name");
 		if (name && rc == 0)
 			rc = note_filter(t, name, KM_CLIENT_PASS);
 	}
@@ -130,7 +131,7 @@ static int read_failed(struct km_client_table *t, const cJSON *map)
 
 		/* An array has no names where a map does. */
 		if (entry->string && rc == 0)
-			rc = note_filter(t, entry->string, keep(t, why ? why : ""));
+			rc = note_filter(t, entry->string, km_client_keep(t, why ? why : ""));
 	}
 	return rc;
 }
@@ -143,7 +144,7 @@ int km_client_read_filter(struct km_client_table *t, const char *body, size_t le
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(tree, "NodeNames");
 	const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(tree, "Nodes");
 	const cJSON *items = cJSON_GetObjectItemCaseSensitive(nodes, "items");
-	const char *error = text_of(tree, "Error");
+	const char *error = km_client_text(tree, "Error");
 	bool objects = !cJSON_IsArray(names) && cJSON_IsArray(items);
 	int rc = 0;
 
@@ -174,15 +175,15 @@ int km_client_read_priorities(struct km_client_table *t, const char *body, size_
 		rc = no_answer(err, "priority list");
 	cJSON_ArrayForEach(entry, tree)
 	{
-		const char *host = text_of(entry, "Host");
-		struct km_client_node *row = host ? row_of(t, host) : NULL;
+		const char *host = km_client_text(entry, "Host");
+		struct km_client_node *row = host ? km_client_row(t, host) : NULL;
 
 		if (rc != 0 || !host)
 			continue;
 		if (!row)
 			rc = no_memory(err);
 		else
-			row->score = number_of(entry, "Score");
+			row->score = km_client_number(entry, "Score");
 	}
 	cJSON_Delete(tree);
 	return rc;
@@ -192,10 +193,11 @@ static void read_header(struct km_client_table *t, const cJSON *tree)
 {
 	const cJSON *workload = cJSON_GetObjectItemCaseSensitive(tree, "workload");
 
-	t->model = keep(t, text_of(cJSON_GetObjectItemCaseSensitive(tree, "model"), "name"));
-	t->rps = number_of(workload, "rps");
-	t->max_slowdown = number_of(workload, "maxSlowdown");
-	t->score_scale = number_of(tree, "scoreScale");
+	t->model = km_client_keep(
+		t, km_client_text(cJSON_GetObjectItemCaseSensitive(tree, "model"), "name"));
+	t->rps = km_client_number(workload, "rps");
+	t->max_slowdown = km_client_number(workload, "maxSlowdown");
+	t->score_scale = km_client_number(tree, "scoreScale");
 	t->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "cut"));
 }
 
@@ -210,32 +212,48 @@ static const char *main_of(const cJSON *contributions)
 
 	cJSON_ArrayForEach(entry, contributions)
 	{
-		const char *feature = text_of(entry, "feature");
+		const char *feature = km_client_text(entry, "feature");
 
 		if (feature && strncmp(feature, "pod.", 4) != 0)
-			return text_of(entry, "text");
+			return km_client_text(entry, "text");
 	}
-	return text_of(first, "text");
+	return km_client_text(first, "text");
+}
+
+static void read_shares(struct km_client_table *t, const cJSON *contributions,
+                        struct km_client_node *row)
+{
+	const cJSON *entry;
+	size_t count = 0;
+
+	cJSON_ArrayForEach(entry, contributions)
+	{
+		if (count < KM_CLIENT_SHARES_MAX)
+			row->share[count++] = km_client_keep(t, km_client_text(entry, "text"));
+	}
 }
 
 static void read_node(struct km_client_table *t, const cJSON *entry, struct km_client_node *row)
 {
 	const cJSON *features = cJSON_GetObjectItemCaseSensitive(entry, "features");
-	double score = number_of(entry, "score");
+	double score = km_client_number(entry, "score");
 
-	row->tier = keep(t, text_of(entry, "tier"));
-	row->age_s = number_of(entry, "ageSeconds");
-	row->slowdown = number_of(entry, "slowdown");
+	row->tier = km_client_keep(t, km_client_text(entry, "tier"));
+	row->age_s = km_client_number(entry, "ageSeconds");
+	row->slowdown = km_client_number(entry, "slowdown");
 	if (isnan(row->slowdown))
-		row->slowdown = number_of(entry, "predictedSlowdown"); /* as /v1/nodes calls it */
-	row->low = number_of(entry, "low");
-	row->high = number_of(entry, "high");
-	row->reason = keep(t, text_of(entry, "message"));
+		row->slowdown =
+			km_client_number(entry, "predictedSlowdown"); /* as /v1/nodes calls it */
+	row->low = km_client_number(entry, "low");
+	row->high = km_client_number(entry, "high");
+	row->reason = km_client_keep(t, km_client_text(entry, "message"));
 	if (isnan(row->score))
 		row->score = score; /* /prioritize is what the scheduler would see: it goes first */
-	row->main = keep(t, main_of(cJSON_GetObjectItemCaseSensitive(entry, "contributions")));
+	row->main = km_client_keep(
+		t, main_of(cJSON_GetObjectItemCaseSensitive(entry, "contributions")));
+	read_shares(t, cJSON_GetObjectItemCaseSensitive(entry, "contributions"), row);
 	for (size_t i = 0; i < t->feature_count && i < KM_CLIENT_FEATURES_MAX; i++)
-		row->feature[i] = number_of(features, t->feature_name[i]);
+		row->feature[i] = km_client_number(features, t->feature_name[i]);
 }
 
 int km_client_read_nodes(struct km_client_table *t, const char *body, size_t len,
@@ -254,14 +272,14 @@ int km_client_read_nodes(struct km_client_table *t, const char *body, size_t len
 		read_header(t, tree);
 	cJSON_ArrayForEach(entry, nodes)
 	{
-		const char *name = text_of(entry, "node");
+		const char *name = km_client_text(entry, "node");
 		struct km_client_node *row;
 
 		if (!name)
-			name = text_of(entry, "name");
+			name = km_client_text(entry, "name");
 		if (!name || rc != 0)
 			continue;
-		row = row_of(t, name);
+		row = km_client_row(t, name);
 		if (row)
 			read_node(t, entry, row);
 		else
@@ -274,7 +292,8 @@ int km_client_read_nodes(struct km_client_table *t, const char *body, size_t len
 void km_client_read_error(const char *body, size_t len, struct km_buf *out)
 {
 	cJSON *tree = cJSON_ParseWithLength(body, len);
-	const char *message = text_of(cJSON_GetObjectItemCaseSensitive(tree, "error"), "message");
+	const char *message =
+		km_client_text(cJSON_GetObjectItemCaseSensitive(tree, "error"), "message");
 
 	if (message)
 		km_buf_str(out, message);

@@ -15,6 +15,7 @@
 #include "km/base/map.h"
 
 #define KM_CLIENT_FEATURES_MAX 8
+#define KM_CLIENT_SHARES_MAX   5
 
 /* What struct km_client_node.filter says of a node that passes. */
 #define KM_CLIENT_PASS "pass"
@@ -31,7 +32,8 @@ struct km_client_node {
 		*filter; /* KM_CLIENT_PASS, the reason it was filtered out, or NULL = not asked */
 	const char *reason; /* verdict's text */
 	const char *main;   /* the largest contribution: "memory writes 4.1 GB/s: +0.31 slowdown" */
-	double feature[KM_CLIENT_FEATURES_MAX]; /* as listed in the table */
+	const char *share[KM_CLIENT_SHARES_MAX]; /* contributions, largest first; NULL-filled */
+	double feature[KM_CLIENT_FEATURES_MAX];  /* as listed in the table */
 };
 
 struct km_client_table {
@@ -49,6 +51,57 @@ struct km_client_table {
 	double score_scale;
 	bool cut; /* /v1/explain: more nodes than it gives contributions for */
 };
+
+/* How many nodes of a decision were judged for a reason. */
+struct km_client_reason {
+	const char *text;
+	double nodes;
+	double rejected;
+};
+
+#define KM_CLIENT_REASONS_MAX 16
+
+/* A decision as /v1/decisions has it. Texts may be NULL, numbers NaN; its nodes are in the table.
+ */
+struct km_client_decision {
+	double id;
+	double prioritize_id;
+	const char *time;
+	const char *pod_namespace;
+	const char *pod_name;
+	const char *workload_from;
+	const char *mode;
+	const char *model_hash;
+	double rps;
+	double max_slowdown;
+	double scale;
+	double asked;
+	double passed;
+	double scored;
+	double best;
+	double best_nodes;
+	double worst;
+	struct km_client_reason reason[KM_CLIENT_REASONS_MAX];
+	size_t reason_count;
+};
+
+#define KM_CLIENT_DECISIONS_MAX 200
+
+struct km_client_decisions {
+	struct km_client_table table; /* every text, and the nodes of decision[0] */
+	struct km_client_decision decision[KM_CLIENT_DECISIONS_MAX];
+	size_t count; /* newest first */
+	double held;  /* by the daemon, of any pod */
+	const char *oldest;
+	bool cut; /* more would have matched */
+};
+
+void km_client_decisions_init(struct km_client_decisions *d);
+void km_client_decisions_fini(struct km_client_decisions *d);
+
+/* returns 0; -EBADMSG when it is no such answer, -ENOMEM. */
+int km_client_read_decisions(struct km_client_decisions *d, const char *body, size_t len,
+                             struct km_err *err) KM_MUST_CHECK;
 
 void km_client_table_init(struct km_client_table *t);
 void km_client_table_fini(struct km_client_table *t);

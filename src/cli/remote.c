@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking a running daemon, and what to say when it does not answer as it should. */
+#include <errno.h>
+#include <string.h>
+
+#include "km/base/err.h"
+#include "km/net/client.h"
+#include "km/wire/client_answers.h"
+
+#include "cli_internal.h"
+
+int km_cli_tell(const struct km_err *err)
+{
+	fprintf(stderr, "kubemarla: %s\n", err->text);
+	return KM_CLI_FAILED;
+}
+
+int km_cli_remote_begin(struct km_cli_remote *r, const char *server)
+{
+	struct km_err err = { .code = 0 };
+
+	km_buf_init(&r->base);
+	if (strstr(server, "://") == NULL)
+		km_buf_str(&r->base, "http://"); /* 127.0.0.1:9191 is what one types */
+	km_buf_str(&r->base, server);
+	while (r->base.len > 0 && r->base.data[r->base.len - 1] == '/')
+		r->base.len--;
+	if (km_client_create(NULL, &r->client, &err) != 0)
+		return km_cli_tell(&err);
+	return KM_CLI_OK;
+}
+
+void km_cli_remote_end(struct km_cli_remote *r)
+{
+	km_client_free(r->client);
+	km_buf_fini(&r->base);
+}
+
+static int tell_unreachable(const struct km_err *err)
+{
+	fprintf(stderr, "kubemarla: %s\n", err->text);
+	switch (err->code) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+		fprintf(stderr, "Is a kubemarlad running there?  `kubemarlad -c FILE` starts one, "
+		                "`make run` one with demonstration data;\n"
+		                "-s URL asks another than " KM_CLI_SERVER ".\n");
+		break;
+	default:
+		break;
+	}
+	return KM_CLI_FAILED;
+}
+
+static int tell_refused(const char *url, int status, const struct km_buf *body, bool posted)
+{
+	struct km_buf message;
+
+	km_buf_init(&message);
+	km_client_read_error(body->data, body->len, &message);
+	fprintf(stderr, "kubemarla: %s: status %d%s%s\n", url, status, message.len > 0 ? ": " : "",
+	        km_buf_cstr(&message));
+	if (message.len == 0 || status == 404)
+		fprintf(stderr, "Is it a kubemarlad, with the role extender?\n");
+	km_buf_fini(&message);
+	return posted && status == 400 ? KM_CLI_USAGE : KM_CLI_FAILED;
+}
+
+/* GET, or POST of a body. The answer of a 200 goes to out. */
+int km_cli_remote_fetch(struct km_cli_remote *r, const char *path, const struct km_buf *body,
+                        struct km_buf *out)
+{
+	struct km_err err = { .code = 0 };
+	struct km_buf url;
+	int status;
+	int code = KM_CLI_OK;
+
+	km_buf_init(&url);
+	km_buf_append(&url, r->base.data, r->base.len);
+	km_buf_str(&url, path);
+	status = km_client_do(r->client, km_buf_cstr(&url),
+	                      body != NULL ? body->len > 0 ? body->data : "" : NULL,
+	                      body != NULL ? body->len : 0, out, &err);
+	if (status < 0)
+		code = tell_unreachable(&err);
+	else if (status != 200)
+		code = tell_refused(km_buf_cstr(&url), status, out, body != NULL);
+	km_buf_fini(&url);
+	return code;
+}

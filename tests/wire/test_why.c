@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `kubemarla why` against a daemon: why there, why not the others, and what it does not know. */
+#include <cjson/cJSON.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/extender_case.h"
+#include "support/tool.h"
+
+struct world {
+	struct daemon d;
+	struct tool_result r;
+	char url[64];
+};
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return -1;
+	daemon_init(&w->d);
+	tool_result_init(&w->r);
+	extender_start(&w->d, EXTENDER_NODES EXTENDER_MODEL "decide: {maxAge: 1h}\n");
+	(void)snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%d", w->d.port);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	tool_result_fini(&w->r);
+	wire_stop(&w->d);
+	free(w);
+	return 0;
+}
+
+#define RUN(w, ...) tool_run((const char *[]){ __VA_ARGS__, NULL }, NULL, 0, &(w)->r)
+
+static void want_code(const struct tool_result *r, int code)
+{
+	if (r->code != code)
+		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
+}
+
+static void want_text(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("no \"%s\" in\n%s", part, text);
+}
+
+static void place(const struct daemon *d, const char *ns, const char *pod, const char *nodes)
+{
+	static const char *const routes[] = { "/filter", "/prioritize" };
+	char body[1024];
+
+	(void)snprintf(body, sizeof(body),
+	               "{\"Pod\":{\"metadata\":{\"namespace\":\"%s\",\"name\":\"%s\","
+	               "\"annotations\":{\"kubemarla.io/rps\":\"3000\","
+	               "\"kubemarla.io/max-slowdown\":\"3\"}}},\"Nodes\":null,\"NodeNames\":[%s]}",
+	               ns, pod, nodes);
+	for (size_t i = 0; i < 2; i++) {
+		struct answer a;
+
+		daemon_request(d, "POST", routes[i], body, &a);
+		assert_int_equal(a.status, 200);
+		answer_fini(&a);
+	}
+}
+
+static void a_decision_is_told_in_words(void **state)
+{
+	static const char *const parts[] = {
+		"Pod shop/web-1, decided at 20",
+		" (/filter) and ",
+		"It brings 3000 requests/s and tolerates a slowdown of 3 (annotations), mode "
+		"Prefer; model ",
+		"\nWhy there\n  quiet has the best score, 8 of 10: predicted slowdown 1.37 (90 % "
+		"interval 1.09 to 1.88), counters ",
+		"\n    memory writes 25 MB/s: -0.93 slowdown\n",
+		"\nWhy not the others\n"
+		"  Of 4 nodes 4 passed and 4 got a score, from 2 to 8:\n"
+		"    2: predicted slowdown is within what the pod tolerates\n"
+		"    1: predicted slowdown is above what the pod tolerates\n"
+		"    1: node has no counters to predict from\n"
+		"\n"
+		"NODE   SLOWDOWN  90% INTERVAL  SCORE  FILTER  MAIN REASON\n"
+		"quiet      1.37   1.09 - 1.88      8  pass    memory writes 25 MB/s: -0.93 "
+		"slowdown\n"
+		"some       2.15   1.72 - 2.96      4  pass    memory writes 2.58 GB/s: -0.50 "
+		"slowdown\n"
+		"blind         -             -      4  pass    node has no counters to predict "
+		"from\n"
+		"noisy      3.84   2.99 - 5.43      2  pass    memory writes 6.49 GB/s: +0.97 "
+		"slowdown\n",
+		"\nOur vote: 1000 points at most, with the extender's weight of 10 (assumed; "
+		"--weight says another), beside 1200 of\nthe scheduler's own plugins: 45 % of "
+		"all.  Here the best node is 400 points ahead of the next.\n",
+	};
+	struct world *w = *state;
+
+	place(&w->d, "shop", "web-1", "\"blind\",\"noisy\",\"quiet\",\"some\"");
+	RUN(w, "why", "web-1", "-s", w->url);
+	want_code(&w->r, 0);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		want_text(w->r.out.data, parts[i]);
+	assert_string_equal(w->r.err.data, "");
+	place(&w->d, "shop", "web-1", "\"noisy\"");
+	RUN(w, "why", "shop/web-1", "-s", w->url);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "\nThe newest of 2 decisions about it.\n");
+	want_text(w->r.out.data, "  noisy has the best score, 2 of 10: ");
+}
+
+static void ties_and_lack_of_data_are_said(void **state)
+{
+	struct world *w = *state;
+
+	place(&w->d, "shop", "dark", "\"blind\",\"ghost\"");
+	RUN(w, "why", "dark", "-n", "shop", "-s", w->url, "--weight", "1");
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "  blind shares the best score, 5 of 10: node has no counters to "
+	                         "predict from.\n  2 nodes share it: among them the scheduler's "
+	                         "own plugins decide.\n");
+	want_text(w->r.out.data, "weight of 1, beside 1200 of\nthe scheduler's own plugins: 8 % of "
+	                         "all.  Here the best node is 0 points ahead of the next.\n");
+	place(&w->d, "shop", "nowhere", "");
+	RUN(w, "why", "nowhere", "-s", w->url);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "\nWhy there\n  No node of 0 passed.\n");
+}
+
+static void json_is_both_answers_as_they_came(void **state)
+{
+	struct world *w = *state;
+	cJSON *tree;
+
+	place(&w->d, "shop", "json", "\"quiet\",\"noisy\"");
+	RUN(w, "why", "json", "--json", "-s", w->url);
+	want_code(&w->r, 0);
+	tree = cJSON_Parse(w->r.out.data);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(
+				 cJSON_GetObjectItem(tree, "decisions"), "decisions")),
+	                 1);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(
+				 cJSON_GetObjectItem(tree, "explain"), "nodes")),
+	                 2);
+	cJSON_Delete(tree);
+}
+
+static void votes_come_from_the_schedulers_configuration(void **state)
+{
+	static const char yaml[] = "apiVersion: kubescheduler.config.k8s.io/v1\n"
+				   "kind: KubeSchedulerConfiguration\n"
+				   "profiles:\n"
+				   "- schedulerName: kubemarla\n"
+				   "  plugins: {score: {disabled: [{name: ImageLocality}]}}\n"
+				   "extenders: [{urlPrefix: x, prioritizeVerb: p, weight: 5}]\n";
+	struct world *w = *state;
+	char path[128];
+
+	place(&w->d, "shop", "votes", "\"quiet\",\"noisy\"");
+	daemon_write(&w->d, "scheduler.yaml", yaml);
+	(void)snprintf(path, sizeof(path), "%s/scheduler.yaml", w->d.dir);
+	RUN(w, "why", "votes", "-s", w->url, "--scheduler-config", path);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "Our vote: 500 points at most, with the extender's weight of 5, "
+	                         "beside 1100 of\n");
+	daemon_write(&w->d, "scheduler.yaml", "kind: Pod\n");
+	RUN(w, "why", "votes", "-s", w->url, "--scheduler-config", path);
+	want_code(&w->r, 2);
+	want_text(w->r.err.data, ":1: kind: saw Pod, want KubeSchedulerConfiguration\n");
+}
+
+static void what_is_known_is_told_of_an_unknown_pod(void **state)
+{
+	struct world *w = *state;
+
+	place(&w->d, "shop", "web-2", "\"quiet\"");
+	place(&w->d, "shop", "web-2", "\"quiet\"");
+	place(&w->d, "bank", "db-0", "\"quiet\"");
+	RUN(w, "why", "nobody", "-n", "shop", "-s", w->url);
+	want_code(&w->r, 1);
+	assert_string_equal(w->r.out.data, "");
+	want_text(w->r.err.data, "kubemarla: no decision about pod shop/nobody is remembered\n"
+	                         "It remembers ");
+	want_text(w->r.err.data, "; the newest are about bank/db-0, shop/web-2");
+	RUN(w, "why", "db-0", "-n", "shop", "-s", w->url);
+	want_code(&w->r, 1);
+	RUN(w, "why", "we b%\x1b[2J&limit=0", "-s", w->url);
+	want_code(&w->r, 1);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+	static const char *const wrong[] = { "why",
+		                             "why a b",
+		                             "why a --weight 0",
+		                             "why a --weight x",
+		                             "why a -x",
+		                             "why a --weight 1 --scheduler-config f" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const char *args[8] = { NULL };
+		char copy[64];
+		char *rest = copy;
+
+		(void)snprintf(copy, sizeof(copy), "%s", wrong[i]);
+		for (int k = 0; k < 7; k++)
+			args[k] = strsep(&rest, " ");
+		tool_run(args, NULL, 0, &w->r);
+		want_code(&w->r, 2);
+	}
+	RUN(w, "why", "a", "--scheduler-config", "no-such-file");
+	want_code(&w->r, 2);
+	want_text(w->r.err.data, "no-such-file: No such file or directory\n");
+	RUN(w, "why", "a", "-s", "127.0.0.1:1");
+	want_code(&w->r, 1);
+	want_text(w->r.err.data, "kubemarla: http://127.0.0.1:1/v1/decisions?limit=200&pod=a: ");
+	want_text(w->r.err.data, "`kubemarlad -c FILE` starts one");
+	RUN(w, "help", "why");
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "Usage: kubemarla why POD [-n NAMESPACE]");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_decision_is_told_in_words),
+		cmocka_unit_test(ties_and_lack_of_data_are_said),
+		cmocka_unit_test(json_is_both_answers_as_they_came),
+		cmocka_unit_test(votes_come_from_the_schedulers_configuration),
+		cmocka_unit_test(what_is_known_is_told_of_an_unknown_pod),
+		cmocka_unit_test(what_is_wrong_is_named),
+	};
+
+	return cmocka_run_group_tests_name("why", tests, set_up, tear_down);
+}
