@@ -161,7 +161,7 @@ static bool join(struct km_record *r, const struct km_recorded *d, uint64_t who,
 {
 	struct km_recorded_copy filter;
 	struct km_recorded both = *d;
-	struct record_slot slot;
+	struct record_slot slot = { .byte = { 0 } };
 	struct key *key = NULL;
 	int64_t at;
 
@@ -196,7 +196,7 @@ void km_record_add(struct km_record *r, const struct km_recorded *d, int64_t now
 {
 	uint64_t who = hash_of_pod(d);
 	struct key key = { .name_hash = hash_of_name(d->pod_name), .mono_ns = now_ns };
-	struct record_slot slot;
+	struct record_slot slot = { .byte = { 0 } };
 
 	if ((d->calls & KM_RECORD_FILTER) != 0) {
 		key.who = who;
@@ -250,7 +250,7 @@ static bool find_next(struct km_record *r, const struct km_record_query *q, uint
 bool km_record_next(struct km_record *r, const struct km_record_query *q, uint64_t *cursor,
                     struct km_recorded_copy *out)
 {
-	struct record_slot slot;
+	struct record_slot slot = { .byte = { 0 } };
 
 	while (find_next(r, q, cursor, &slot)) {
 		record_decode(&slot, out);
@@ -264,7 +264,7 @@ bool km_record_next(struct km_record *r, const struct km_record_query *q, uint64
 size_t km_record_held(struct km_record *r, int64_t *oldest_wall_ns)
 {
 	struct km_recorded_copy oldest;
-	struct record_slot slot;
+	struct record_slot slot = { .byte = { 0 } };
 	size_t held;
 
 	pthread_mutex_lock(&r->lock);
