@@ -59,7 +59,7 @@ int km_effects_describe(struct km_effects *e, uint64_t platform, uint64_t worklo
 /*
  * One observed slowdown of `subject` on a kind of machine beside one `neighbour`. Keys are hashes
  * of names; 0 = not known, and then nothing is learned of that one. Weight 1 = one window.
- * A log_slowdown that is no number or beyond +-10, and a weight not above 0, are dropped.
+ * A log_slowdown that is no number or beyond +-10, and a weight outside [0.001, 1000], are dropped.
  * returns 0; -EINVAL (dropped); -ENOMEM (nothing changed).
  */
 int km_effects_observe(struct km_effects *e, uint64_t platform, uint64_t subject,
