@@ -65,8 +65,10 @@ double km_place_scored(const struct km_workload *w, const struct km_candidate *c
 	if (!rules->harm_score || !(c->harm_mean > 0)) {
 		return own;
 	}
+	/* Both count, whichever is worse: docs/adr/0004-own-slowdown-and-harm-add-up.md. Nobody
+	 * gains by a neighbour, so a prediction below 1 pays for no harm. */
 	harm = pow(km_place_limit(w->max_slowdown), c->harm_mean);
-	return harm > own ? harm : own;
+	return fmax(own, 1) + (harm - 1);
 }
 
 static double ratio(double slowdown, double limit)

@@ -133,6 +133,35 @@ static void each_switch_of_harm_does_its_own_part(void **state)
 	}
 }
 
+/* A node is as bad as what happens to both: the worse of the two alone would hide the other. */
+static void harm_comes_on_top_of_the_own_slowdown(void **state)
+{
+	static const struct {
+		double own, harm_mean, want;
+		const char *why;
+	} rows[] = {
+		{ 1.5, 0, 1.5, "nobody is harmed" },
+		{ 1.5, 0.5, 1.5 + (1.4142135623730951 - 1), "half of what is tolerated" },
+		{ 1.0, 1, 2.0, "harm alone: the limit" },
+		{ 0.5, 1, 2.0, "a pod that would be faster pays for no harm" },
+		{ 0.5, 0, 0.5, "nobody is harmed, and it is as it is" },
+		{ INFINITY, 1, INFINITY, "never answers" },
+		{ 1.5, INFINITY, INFINITY, "the others never answer" },
+	};
+	const struct km_place_rules rules = { .scale = 100, .risk = 0.5, .harm_score = true };
+	const struct km_workload w = { .max_slowdown = 2, .mode = KM_MODE_PREFER };
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		const struct km_candidate c = { KM_DATA_FRESH, rows[i].own, NAN, 0,
+			                        rows[i].harm_mean };
+		double got = km_place_scored(&w, &c, &rules);
+
+		if (got != rows[i].want && !(fabs(got - rows[i].want) < 1e-12))
+			fail_msg("%s: %g, want %g", rows[i].why, got, rows[i].want);
+	}
+}
+
 static void more_harm_never_scores_higher(void **state)
 {
 	struct km_rng rng;
@@ -170,6 +199,7 @@ int main(void)
 		cmocka_unit_test(a_wider_interval_never_scores_higher),
 		cmocka_unit_test(harm_is_told_as_the_worst_and_the_weighted_mean),
 		cmocka_unit_test(each_switch_of_harm_does_its_own_part),
+		cmocka_unit_test(harm_comes_on_top_of_the_own_slowdown),
 		cmocka_unit_test(more_harm_never_scores_higher),
 	};
 

@@ -72,7 +72,7 @@ struct km_decision_node {
 	 */
 	struct km_prediction prediction;
 	double scored; /* the slowdown that was scored: at decide.risk of the interval, widened by
-	                  age, and by harm where that is worse; NaN = none */
+	                  age, with harm on top; NaN = none */
 	enum km_data_state state;
 	bool by_effects; /* no counters: the prediction is of learned effects alone */
 	struct km_inflight_counts inflight;

@@ -95,7 +95,10 @@ double km_place_risk_share(double risk);
 /* The upper bound of older data: further off by `share` of how far it was (>= 0) in ln slowdown. */
 double km_place_widen(double slowdown, double high, double share);
 
-/* The slowdown that is scored: the pod's own at risk, or as bad as the harm where that is worse. */
+/*
+ * The slowdown that is scored: the pod's own at risk, and on top what the harm is beyond 1, as a
+ * slowdown that w would find as bad.
+ */
 double km_place_scored(const struct km_workload *w, const struct km_candidate *c,
                        const struct km_place_rules *rules);
 
