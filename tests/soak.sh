@@ -28,55 +28,21 @@ rate=${SOAK_RATE:-1500}
 growth_kib=1024
 [ "$seconds" -ge 120 ] || growth_kib=2048
 drain_ms=2000
-wait_s=20
 warm_changes=26 # two rounds of the models
-pid=''
-load_pid=''
-failed=0
 tmp=$(mktemp -d)
-
-finish() {
-	status=$?
-	trap '' INT TERM
-	for p in $load_pid $pid; do
-		kill -KILL "$p" 2>/dev/null || true
-	done
-	[ "$status" -eq 0 ] || [ ! -f "$tmp/log" ] || tail -20 "$tmp/log" >&2
-	rm -rf "$tmp"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die() {
-	echo "soak: $*" >&2
-	exit 1
-}
-
-check() { # OK NAME DETAIL: OK is 1 or 0
-	if [ "$1" -eq 1 ]; then
-		printf '  ok    %-24s %s\n' "$2" "$3"
-	else
-		printf '  FAIL  %-24s %s\n' "$2" "$3"
-		failed=1
-	fi
-}
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+patience_s=20
+end_signal=KILL
 
 now_ms() {
 	echo $(($(date +%s%N) / 1000000))
 }
 
-# until_true WHAT COMMAND...: polls, at most wait_s.
-until_true() {
+need() { # WHAT COMMAND...: waits for it
 	what=$1
 	shift
-	deadline=$(($(now_ms) + wait_s * 1000))
-	until "$@"; do
-		kill -0 "$pid" 2>/dev/null || die "the daemon has gone; wanted: $what"
-		[ "$(now_ms)" -lt "$deadline" ] || die "not within $wait_s s: $what"
-		sleep 0.05
-	done
+	until_true "$@" || die "not within $patience_s s: $what"
 }
 
 fds() {
@@ -104,9 +70,6 @@ has_outcome() {
 has_data() {
 	curl -fsS "http://127.0.0.1:$port/v1/nodes" >"$tmp/nodes" &&
 		[ "$(grep -o "\"ageSeconds\":[0-9]" "$tmp/nodes" | wc -l)" -eq 3 ]
-}
-is_ready() {
-	[ -s "$tmp/ready" ]
 }
 
 # ---- what changes ------------------------------------------------------------------------------
@@ -171,7 +134,7 @@ hup() {
 	before=$(outcomes)
 	kill -HUP "$pid"
 	sent=$((sent + 1))
-	until_true 'a SIGHUP has an outcome in the log' has_outcome "$before"
+	need 'a SIGHUP has an outcome in the log' has_outcome "$before"
 }
 
 # ---- the run -----------------------------------------------------------------------------------
@@ -186,13 +149,9 @@ trace 2 membw:4
 "$out/tests/gen_model" "$tmp/model-2.ubj" 2
 model "$tmp/model-1.ubj"
 usual_config
-: >"$tmp/ready"
-"$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0 >"$tmp/ready" 2>"$tmp/log" &
-pid=$!
-until_true 'the ready line' is_ready
-port=$(sed -n '1s/.*://p' "$tmp/ready")
-until_true "all nodes have data" has_data
-until_true "no connection is open" is_idle
+start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+need "all nodes have data" has_data
+need "no connection is open" is_idle
 fds_before=$(fds)
 threads_before=$(threads)
 
@@ -201,7 +160,7 @@ bad_configs=0
 set -- -c "$connections"
 [ "$rate" -eq 0 ] || set -- "$@" -r "$rate"
 "$out/tests/load" "$@" "$port" >"$tmp/load" &
-load_pid=$!
+other_pids=$!
 # Every change once without a pause: each model, layout and refusal has left its mark on memory.
 changes=0
 while [ "$changes" -lt "$warm_changes" ]; do
@@ -216,18 +175,18 @@ while [ "$second" -lt "$seconds" ]; do
 	change $((warm_changes + second))
 	hup
 	echo "$second $(rss_kib) $(fds) $(threads)" >>"$tmp/series"
-	kill -0 "$load_pid" 2>/dev/null || die 'the load has ended'
+	kill -0 "$other_pids" 2>/dev/null || die 'the load has ended'
 	left_ms=$((began_ms + second * 1000 - $(now_ms)))
 	[ "$left_ms" -le 0 ] || sleep "$(awk -v ms="$left_ms" 'BEGIN { print ms / 1000 }')"
 done
-kill -TERM "$load_pid"
-wait "$load_pid"
-load_pid=''
+kill -TERM "$other_pids"
+wait "$other_pids"
+other_pids=''
 model "$tmp/model-1.ubj"
 usual_config
 hup
-until_true 'all nodes have data' has_data
-until_true 'no connection is open' is_idle
+need 'all nodes have data' has_data
+need 'no connection is open' is_idle
 fds_after=$(fds)
 threads_after=$(threads)
 
@@ -273,7 +232,7 @@ check "$([ "$requests" -gt 0 ] && [ "$other" -eq 0 ] && [ "$wrong" -eq 0 ] && [ 
 check "$([ "$((applied + refused))" -eq "$sent" ] && [ "$refused" -eq "$bad_configs" ] && echo 1 || echo 0)" \
 	reloads "$applied applied, $refused refused, want $((sent - bad_configs)) and $bad_configs"
 case $out in
-*san-*) echo '  skip  memory                   a sanitizer keeps what was freed; it looks for leaks at the end' ;;
+*san-*) skip memory 'a sanitizer keeps what was freed; it looks for leaks at the end' ;;
 *)
 	# shellcheck disable=SC2046 # two numbers
 	set -- $(medians 2)
@@ -288,24 +247,22 @@ check "$([ "$threads_after" -eq "$threads_before" ] && echo 1 || echo 0)" thread
 
 # Under load once more; this time the load sees the end. /readyz says 503 then, and is not asked.
 "$out/tests/load" -c "$connections" -s "$port" >"$tmp/load" 2>"$tmp/drain" &
-load_pid=$!
+other_pids=$!
 served=$(metric 'kubemarla_http_requests_total{listener="listen"}')
 is_loaded() {
 	[ "$(metric 'kubemarla_http_requests_total{listener="listen"}')" -gt $((served + 100)) ]
 }
-until_true 'the second load has begun' is_loaded
+need 'the second load has begun' is_loaded
 began_ms=$(now_ms)
-kill -TERM "$pid"
 code=0
-wait "$pid" || code=$?
+stop || code=$?
 took_ms=$(($(now_ms) - began_ms))
-kill -TERM "$load_pid"
-wait "$load_pid"
-load_pid=''
+kill -TERM "$other_pids"
+wait "$other_pids"
+other_pids=''
 read -r _ requests _ other _ wrong _ <"$tmp/load"
 check "$([ "$code" -eq 0 ] && [ "$took_ms" -le "$drain_ms" ] && echo 1 || echo 0)" 'SIGTERM under load' \
 	"exit code $code after $took_ms ms, want 0 within $drain_ms ms"
 check "$([ "$other" -eq 0 ] && [ "$wrong" -eq 0 ] && echo 1 || echo 0)" 'answers in the drain' \
 	"$requests, other than 200: $other, not naming every node: $wrong"
-pid=''
 exit "$failed"

@@ -18,7 +18,6 @@ cd "$(dirname "$0")/../.."
 
 out=${1:?usage: os-source.sh OUT}
 cgroupfs=${KM_CGROUPFS:-/sys/fs/cgroup}
-patience_s=60    # for what must be seen; nothing takes half of it on an idle machine
 quiet_s=20       # for other work to leave the second CPU alone
 stress_s=180     # stress-ng ends by itself should this script be killed
 busy_least=0.85  # of a CPU that three workers share, steal included
@@ -28,14 +27,13 @@ psi_least=0.3    # three runnable tasks on one CPU
 psi_most=0.02    # of a group without tasks
 throttled_least=0.3
 group=kubemarla-test-$$
-pid=''
-stress_pid=''
 groups=''
-failed=0
 tmp=$(mktemp -d)
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
 
 # A group can go once its last task has: some milliseconds after the wait for its parent.
-drop_groups() {
+at_end() {
 	for g in $groups; do
 		tries=50
 		until rmdir "$g" 2>/dev/null || [ ! -d "$g" ] || [ "$tries" -eq 0 ]; do
@@ -45,50 +43,10 @@ drop_groups() {
 	done
 }
 
-finish() {
-	status=$?
-	trap '' INT TERM
-	for p in $stress_pid $pid; do
-		kill -TERM "$p" 2>/dev/null || true
-		wait "$p" 2>/dev/null || true
-	done
-	drop_groups
-	[ "$status" -eq 0 ] || [ ! -f "$tmp/log" ] || tail -20 "$tmp/log" >&2
-	rm -rf "$tmp"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die() {
-	echo "os-source: $*" >&2
-	exit 1
-}
-skip() {
-	printf '  skip  %-28s %s\n' "$1" "$2"
-}
-check() { # OK NAME DETAIL: OK is 1 or 0
-	if [ "$1" -eq 1 ]; then
-		printf '  ok    %-28s %s\n' "$2" "$3"
-	else
-		printf '  FAIL  %-28s %s\n' "$2" "$3"
-		failed=1
-	fi
-}
 # holds EXPRESSION: of numbers, by awk; a word that is none ("absent") makes it false.
 holds() {
 	case $1 in *absent*) return 1 ;; esac
 	awk "BEGIN { exit !($1) }"
-}
-# until_true COMMAND...: polls, at most patience_s. returns whether it came true.
-until_true() {
-	deadline=$(($(date +%s) + patience_s))
-	until "$@"; do
-		kill -0 "$pid" 2>/dev/null || die "the daemon has gone"
-		[ "$(date +%s)" -lt "$deadline" ] || return 1
-		sleep 0.2
-	done
 }
 
 # ---- two CPUs, and groups where we may ----------------------------------------------------------
@@ -156,13 +114,7 @@ node() { # NAME CPU
 	echo 'collect: {interval: 1s, window: 15s, sources: auto}'
 	echo 'model: {path: ""}'
 } >"$tmp/kubemarla.yaml"
-"$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0 >"$tmp/ready" 2>"$tmp/log" &
-pid=$!
-is_ready() {
-	[ -s "$tmp/ready" ]
-}
-until_true is_ready || die 'not ready'
-port=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$tmp/ready")
+start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 
 metric() { # NAME NODE: its value, or "absent"
 	curl -fsS "http://127.0.0.1:$port/metrics" |
@@ -204,7 +156,7 @@ join_and_stress() { # in a shell of its own: its children are born in the groups
 	exec stress-ng --cpu 3 --taskset "$cpu_a" --timeout "$stress_s" --quiet
 }
 join_and_stress &
-stress_pid=$!
+other_pids=$!
 
 ticks_b() { # busy and all ticks of CPU b since boot
 	awk -v cpu="cpu$cpu_b" '$1 == cpu { print $2 + $3 + $4 + $7 + $8, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }' /proc/stat
@@ -277,4 +229,5 @@ else
 	until_true throttled && ok=1 || ok=0
 	check "$ok" 'throttling of its group' "$throttled_a, $cause_a"
 fi
+check_stop
 exit "$failed"

@@ -16,84 +16,57 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 out=${1:?usage: pcm-server.sh OUT}
-port=9738 # any will do in a namespace of one's own
-patience_s=60
-pid=''
-pcm_pid=''
-failed=0
+pcm_port=9738 # any will do in a namespace of one's own
+tmp=${KM_TMP:-$(mktemp -d)}
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
 
-die() {
-	echo "pcm-server: $*" >&2
-	exit 1
-}
-skip() {
-	printf '  skip  %-28s %s\n' pcm-server "$1"
+nothing_to_do() {
+	skip pcm-server "$1"
 	exit 0
-}
-check() { # OK NAME DETAIL: OK is 1 or 0
-	if [ "$1" -eq 1 ]; then
-		printf '  ok    %-28s %s\n' "$2" "$3"
-	else
-		printf '  FAIL  %-28s %s\n' "$2" "$3"
-		failed=1
-	fi
 }
 
 # ---- a namespace of our own ---------------------------------------------------------------------
 
 if [ "${KM_IN_NETNS:-}" != 1 ]; then
-	command -v ip >/dev/null || skip 'no ip (iproute2) to bring loopback up'
+	command -v ip >/dev/null || nothing_to_do 'no ip (iproute2) to bring loopback up'
 	if unshare -n true 2>/dev/null; then
 		flags=-n
 	elif unshare -rn true 2>/dev/null; then
 		flags=-rn
 	else
-		skip 'may not make a network namespace, and pcm-sensor-server listens on all addresses'
+		nothing_to_do 'may not make a network namespace, and pcm-sensor-server listens on all addresses'
 	fi
-	tmp=$(mktemp -d)
-	trap 'rm -rf "$tmp"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
 	server=$(PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v pcm-sensor-server || true)
 	if [ -z "$server" ]; then
-		command -v apt-get >/dev/null || skip 'no pcm-sensor-server, and no apt-get to fetch it'
+		command -v apt-get >/dev/null || nothing_to_do 'no pcm-sensor-server, and no apt-get to fetch it'
 		(cd "$tmp" && apt-get -q download pcm) >"$tmp/apt" 2>&1 ||
-			skip "no pcm-sensor-server, and apt-get download pcm fails: $(tail -1 "$tmp/apt")"
+			nothing_to_do "no pcm-sensor-server, and apt-get download pcm fails: $(tail -1 "$tmp/apt")"
 		dpkg -x "$tmp"/pcm_*.deb "$tmp/pcm"
 		server=$tmp/pcm/usr/sbin/pcm-sensor-server
-		[ -x "$server" ] || skip 'the package pcm has no pcm-sensor-server'
+		[ -x "$server" ] || nothing_to_do 'the package pcm has no pcm-sensor-server'
 	fi
 	status=0
 	KM_IN_NETNS=1 KM_PCM_SERVER=$server KM_TMP=$tmp unshare "$flags" -- "$0" "$out" || status=$?
 	exit "$status"
 fi
 
-tmp=$KM_TMP
 server=$KM_PCM_SERVER
-finish() {
-	status=$?
-	trap '' INT TERM
-	for p in $pcm_pid $pid; do
-		kill -TERM "$p" 2>/dev/null || true
-		wait "$p" 2>/dev/null || true
-	done
-	[ "$status" -eq 0 ] || tail -20 "$tmp/log" "$tmp/pcm.log" >&2 2>/dev/null || true
-	exit "$status"
+at_end() {
+	[ "$status" -eq 0 ] || [ ! -s "$tmp/pcm.log" ] || tail -n 20 "$tmp/pcm.log" >&2
 }
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-ip link set lo up || skip 'cannot bring loopback up in the namespace'
+ip link set lo up || nothing_to_do 'cannot bring loopback up in the namespace'
 
 # ---- Intel's program ----------------------------------------------------------------------------
 
 # Nothing to read: where it would ask whether to reset other people's counters, that is a no.
-"$server" -p "$port" </dev/null >"$tmp/pcm.log" 2>&1 &
+"$server" -p "$pcm_port" </dev/null >"$tmp/pcm.log" 2>&1 &
 pcm_pid=$!
+other_pids=$pcm_pid
 deadline=$(($(date +%s) + patience_s))
 runs=0
 while kill -0 "$pcm_pid" 2>/dev/null; do
-	if curl -fs -m 5 "http://127.0.0.1:$port/metrics" >"$tmp/page" 2>/dev/null; then
+	if curl -fs -m 5 "http://127.0.0.1:$pcm_port/metrics" >"$tmp/page" 2>/dev/null; then
 		runs=1
 		break
 	fi
@@ -107,7 +80,7 @@ elif kill -0 "$pcm_pid" 2>/dev/null; then
 else
 	code=0
 	wait "$pcm_pid" || code=$?
-	pcm_pid=''
+	other_pids=''
 	echo "  pcm-sensor-server ends with $code: $(tail -1 "$tmp/pcm.log" | cut -c1-100)"
 fi
 
@@ -117,49 +90,37 @@ cat >"$tmp/kubemarla.yaml" <<YAML
 collect:
   interval: 1s
   sources: [pcm-server, os]
-  pcmServer: {url: "http://127.0.0.1:$port/metrics"}
+  pcmServer: {url: "http://127.0.0.1:$pcm_port/metrics"}
 model: {path: ""}
 YAML
 row=$("$out/kubemarla" doctor --node -c "$tmp/kubemarla.yaml" | grep '^pcm-server ') ||
 	die 'doctor has no row pcm-server'
-"$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0 >"$tmp/ready" 2>"$tmp/log" &
-pid=$!
+start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 
 metric() { # SERIES: its value, or 0
-	curl -fsS "http://127.0.0.1:$daemon_port/metrics" |
+	curl -fsS "http://127.0.0.1:$port/metrics" |
 		awk -v name="$1" '$1 == name { v = $2 } END { print v + 0 }'
 }
-# until_least SERIES LEAST: polls, at most patience_s.
-until_least() {
-	deadline=$(($(date +%s) + patience_s))
-	until value=$(metric "$1") && awk "BEGIN { exit !($value >= $2) }"; do
-		kill -0 "$pid" 2>/dev/null || die 'the daemon has gone'
-		[ "$(date +%s)" -lt "$deadline" ] || return 1
-		sleep 0.2
-	done
+# Has a series reached this? Its value stays in $value.
+at_least() { # SERIES LEAST
+	value=$(metric "$1")
+	awk "BEGIN { exit !($value >= $2) }"
 }
-
-deadline=$(($(date +%s) + patience_s))
-until [ -s "$tmp/ready" ]; do
-	kill -0 "$pid" 2>/dev/null || die 'the daemon has gone'
-	[ "$(date +%s)" -lt "$deadline" ] || die 'the daemon is not ready'
-	sleep 0.1
-done
-daemon_port=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$tmp/ready")
 
 if [ "$runs" -eq 1 ]; then
 	case $row in *instructions_per_s*) ok=1 ;; *) ok=0 ;; esac
 	check "$ok" 'doctor sees its counters' "$row"
-	until_least 'kubemarla_agent_samples_total{source="pcm-server"}' 3 && ok=1 || ok=0
+	until_true at_least 'kubemarla_agent_samples_total{source="pcm-server"}' 3 && ok=1 || ok=0
 	check "$ok" 'the daemon has its samples' "$value samples"
 else
-	case $row in *absent*"127.0.0.1:$port"*onnect*) ok=1 ;; *) ok=0 ;; esac
+	case $row in *absent*"127.0.0.1:$pcm_port"*onnect*) ok=1 ;; *) ok=0 ;; esac
 	check "$ok" 'doctor says why it is absent' "$(echo "$row" | cut -c1-90)"
-	until_least 'kubemarla_agent_sources{state="absent"}' 1 && ok=1 || ok=0
+	until_true at_least 'kubemarla_agent_sources{state="absent"}' 1 && ok=1 || ok=0
 	check "$ok" 'the daemon counts it absent' "$value"
 	grep -q 'source absent kind=pcm-server reason="http' "$tmp/log" && ok=1 || ok=0
 	check "$ok" 'and logs why' "$(grep -m1 'source absent' "$tmp/log" | cut -c1-90)"
 fi
-until_least 'kubemarla_agent_samples_total{source="os"}' 3 && ok=1 || ok=0
+until_true at_least 'kubemarla_agent_samples_total{source="os"}' 3 && ok=1 || ok=0
 check "$ok" 'os goes on beside it' "$value samples"
+check_stop
 exit "$failed"
