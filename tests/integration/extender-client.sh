@@ -10,35 +10,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 out=${1:?usage: extender-client.sh OUT}
-wait_s=30  # for readiness, and again for the traces
 tests_s=900 # downloading and building Kubernetes' API types takes minutes where nothing is cached
-pid=''
 tmp=$(mktemp -d)
-
-finish() {
-	status=$?
-	trap '' INT TERM
-	if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
-		wait "$pid" || true
-	fi
-	if [ "$status" -ne 0 ] && [ -f "$tmp/log" ]; then
-		echo "extender-client: the daemon's log:" >&2
-		tail -n 20 "$tmp/log" >&2
-	fi
-	rm -rf "$tmp"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-fail() {
-	echo "extender-client: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+patience_s=30
 
 if ! command -v go >/dev/null; then
-	deploy/dev/deps.sh go || fail 'no Go: install golang-go, or put go into PATH'
+	deploy/dev/deps.sh go || die 'no Go: install golang-go, or put go into PATH'
 fi
 go version
 # What a caller set would change where modules and tests come from.
@@ -70,23 +49,13 @@ model: {path: tests/fixtures/model/test.ubj}
 decide: {maxAge: 1h}
 EOF
 
-mkfifo "$tmp/ready"
-"$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0 >"$tmp/ready" 2>"$tmp/log" &
-pid=$!
-ready=$(timeout "$wait_s" head -n 1 "$tmp/ready") || true
-case $ready in
-'kubemarlad ready on '*) url=http://${ready##* } ;;
-*) fail 'no ready line' ;;
-esac
+start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+url=http://127.0.0.1:$port
 
 traces_are_over() {
 	curl -sS -f "$url/metrics" | grep -q '^kubemarla_agent_sources{state="ended"} 3$'
 }
-deadline=$(($(date +%s) + wait_s))
-until traces_are_over; do
-	[ "$(date +%s)" -lt "$deadline" ] || fail 'the traces are not over'
-	sleep 0.1
-done
+until_true traces_are_over || die 'the traces are not over'
 
 status=0
 (cd tests/go/extender-client &&
@@ -94,6 +63,9 @@ status=0
 grep -E '^(---|ok|FAIL|PASS|go:)' "$tmp/tests" || true
 if [ "$status" -ne 0 ] || grep -q -e '--- SKIP' "$tmp/tests" || ! grep -q -e '^--- PASS' "$tmp/tests"; then
 	cat "$tmp/tests" >&2
-	fail "go test: status $status; skipped tests count as failed"
+	die "go test: status $status; skipped tests count as failed"
 fi
-kill -0 "$pid" 2>/dev/null || fail 'the daemon did not survive'
+kill -0 "$pid" 2>/dev/null || die 'the daemon did not survive'
+code=0
+stop || code=$?
+[ "$code" -eq 0 ] || die "the daemon ended with $code after SIGTERM, want 0"
