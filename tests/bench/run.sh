@@ -27,38 +27,15 @@ agent_seconds=${BENCH_AGENT_SECONDS:-60}
 model=${BENCH_MODEL:-models/pcm-nginx/model.ubj}
 [ -f "$model" ] || model=tests/fixtures/model/test.ubj
 per_host=128         # nodes of one CPU each on a synthetic host
-wait_s=60            # for readiness, and again for the first features
 disturbed_permille=20 # above it a row is tried again
 server_cpu=0
 client_cpu=1
-pid=''
 tmp=$(mktemp -d)
-
-stop() {
-	[ -n "$pid" ] || return 0
-	kill -TERM "$pid" 2>/dev/null || true
-	wait "$pid" 2>/dev/null || true
-	pid=''
-}
-finish() {
-	status=$?
-	trap '' INT TERM
-	stop
-	rm -rf "$tmp"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-fail() {
-	echo "bench: $*" >&2
-	[ ! -s "$tmp/log" ] || tail -5 "$tmp/log" >&2
-	exit 1
-}
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
 
 for tool in wrk taskset curl awk shuf; do
-	command -v "$tool" >/dev/null || fail "$tool is missing"
+	command -v "$tool" >/dev/null || die "$tool is missing"
 done
 if [ "$(nproc)" -lt 2 ]; then
 	echo 'bench: one CPU only: server and wrk share it, figures are no use for comparison' >&2
@@ -119,20 +96,12 @@ config() {
 	}' >"$tmp/kubemarla.yaml"
 }
 
-# start COMMAND...: in the background, its port (the end of its first line) into $port.
-start() {
-	: >"$tmp/ready"
-	taskset -c "$server_cpu" "$@" >"$tmp/ready" 2>"$tmp/log" &
-	pid=$!
-	port=''
-	polls=0
-	while [ -z "$port" ]; do
-		kill -0 "$pid" 2>/dev/null || fail "$1 did not start"
-		polls=$((polls + 1))
-		[ "$polls" -le $((wait_s * 20)) ] || fail "$1 is not ready"
-		sleep 0.05
-		port=$(sed -n '1s/.*[: ]\([0-9][0-9]*\)$/\1/p' "$tmp/ready")
-	done
+# serve COMMAND...: on its own CPU. end: of whatever serves; baselines end by the signal.
+serve() {
+	start taskset -c "$server_cpu" "$@"
+}
+end() {
+	stop || true
 }
 
 # The sum of a metric's series that match a pattern.
@@ -141,16 +110,13 @@ metric() {
 		awk -v name="$1" '$0 ~ "^" name { sum += $NF } END { printf "%d\n", sum }'
 }
 
+has_data() {
+	curl -fsS "http://127.0.0.1:$port/readyz" >"$tmp/ready-reasons"
+	! grep -q 'no node has data' "$tmp/ready-reasons"
+}
 # Waits until there are features.
 wait_for_data() {
-	polls=0
-	while :; do
-		curl -fsS "http://127.0.0.1:$port/readyz" >"$tmp/ready-reasons"
-		grep -q 'no node has data' "$tmp/ready-reasons" || return 0
-		polls=$((polls + 1))
-		[ "$polls" -le "$wait_s" ] || fail 'there are no features'
-		sleep 1
-	done
+	until_true has_data || die 'there are no features'
 }
 
 # Waits until there are, and the scores of N names no longer change: the traces are over.
@@ -164,7 +130,7 @@ wait_for_rest() {
 		[ "$now" != "$before" ] || return 0
 		before=$now
 		polls=$((polls + 1))
-		[ "$polls" -le "$wait_s" ] || fail "the scores of $1 nodes do not settle"
+		[ "$polls" -le "$patience_s" ] || die "the scores of $1 nodes do not settle"
 		sleep 2
 	done
 }
@@ -213,7 +179,7 @@ load() {
 					waited / $3 / 1000
 				found = 1
 			}
-			END { exit !found }' "$tmp/wrk" >>"$tmp/tries" || fail "wrk got no answers from $1"
+			END { exit !found }' "$tmp/wrk" >>"$tmp/tries" || die "wrk got no answers from $1"
 		[ "$(tail -n 1 "$tmp/tries" | cut -d' ' -f10)" -gt "$disturbed_permille" ] || break
 	done
 	sort -n -k10,10 "$tmp/tries" | head -n 1 >>"$tmp/results"
@@ -247,7 +213,7 @@ model: {path: "$model"}
 nodes: [{name: half, cpus: "0-$((per_host / 2 - 1))"}]
 collect: {interval: 1s, sources: [{replay: {file: "$tmp/host-0.csv", node: half}}]}
 EOF
-	start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+	serve "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 	wait_for_data
 	before=$(cpu_us)
 	ticks=$(metric kubemarla_agent_tick_seconds_count)
@@ -255,33 +221,33 @@ EOF
 	used=$(($(cpu_us) - before))
 	ticks=$(($(metric kubemarla_agent_tick_seconds_count) - ticks))
 	echo "$per_host $agent_seconds $used $(rss_kib) $ticks" >"$tmp/agent"
-	stop
+	end
 }
 
 load_before=$(cut -d' ' -f1-3 /proc/loadavg)
 for n in $sizes; do
 	body "$n"
-	start "$out/bench/bench_http_baseline" empty
+	serve "$out/bench/bench_http_baseline" empty
 	loads a-empty "$n"
-	stop
-	start "$out/bench/bench_http_baseline" cjson
+	end
+	serve "$out/bench/bench_http_baseline" cjson
 	loads b-cjson "$n"
-	stop
+	end
 	config "$n" 1e6 false
-	start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+	serve "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 	wait_for_rest "$n"
 	loads kubemarlad "$n"
 	note_cache "$n" 'traces at rest'
-	stop
+	end
 done
 # The same with features that change at every tick.
 body 5000
 config 5000 20 true
-start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+serve "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 wait_for_data
 loads kubemarlad-live 5000
 note_cache 5000 'traces running 20 times as fast'
-stop
+end
 [ "$agent_seconds" -eq 0 ] || agent
 
 echo "Model: $model. Load: $seconds s for each row. $(uname -m), $(nproc) CPUs:" \
