@@ -107,6 +107,24 @@ void daemon_fini(struct daemon *d)
 	d->text = NULL;
 }
 
+int daemon_set_up(void **state)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return -1;
+	daemon_init(d);
+	*state = d;
+	return 0;
+}
+
+int daemon_tear_down(void **state)
+{
+	daemon_fini(*state);
+	free(*state);
+	return 0;
+}
+
 void daemon_write(const struct daemon *d, const char *name, const char *text)
 {
 	struct km_err err = { .code = 0 };

@@ -37,6 +37,10 @@ void daemon_init(struct daemon *d);
 /* Kills what still runs, removes the directory with everything in it. */
 void daemon_fini(struct daemon *d);
 
+/* The same as fixtures of cmocka: *state is a daemon on the heap, not started yet. */
+int daemon_set_up(void **state);
+int daemon_tear_down(void **state);
+
 /* Writes `text` as dir/name; readers see the old or the new file. */
 void daemon_write(const struct daemon *d, const char *name, const char *text);
 

@@ -105,6 +105,13 @@ void wire_stop(struct daemon *d)
 	assert_int_equal(code, 0);
 }
 
+int wire_tear_down(void **state)
+{
+	wire_stop(*state);
+	free(*state);
+	return 0;
+}
+
 double wire_metric(const struct daemon *d, const char *series)
 {
 	struct km_buf line;

@@ -33,6 +33,8 @@ void wire_wait_replayed(const struct daemon *d, int traces);
 
 /* SIGTERM; the test fails unless the daemon exits with 0. Frees all. */
 void wire_stop(struct daemon *d);
+/* The same as a fixture of cmocka, beside daemon_set_up. */
+int wire_tear_down(void **state);
 
 /* One answer, read whole. */
 struct wire_answer {

@@ -17,6 +17,25 @@ struct bytes {
 	size_t len;
 };
 
+/* What a test feeds from, through and into; too large for a stack. */
+struct pipe_end {
+	struct km_pcm_stream stream;
+	struct km_pcm_reading reading;
+	struct bytes bytes;
+};
+
+static int set_up(void **state)
+{
+	*state = calloc(1, sizeof(struct pipe_end));
+	return *state != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	free(*state);
+	return 0;
+}
+
 static void add_reading(struct bytes *b, const struct km_pcm_reading *r)
 {
 	for (uint32_t part = 0; part < km_pcm_frame_parts(r->cpu_count); part++) {
@@ -74,16 +93,13 @@ static void a_reading_survives_any_cuts_of_the_stream(void **state)
 {
 	static const uint32_t cpus[] = { 1, 2, 63, 64, 65, 128, 1000, 1024 };
 	static const size_t steps[] = { 1, 7, 2111, 2112, 2113, 100000 };
-	struct km_pcm_stream *s = calloc(1, sizeof(*s));
-	struct km_pcm_reading *r = calloc(1, sizeof(*r));
-	struct bytes *b = calloc(1, sizeof(*b));
+	struct pipe_end *p = *state;
+	struct km_pcm_stream *s = &p->stream;
+	struct km_pcm_reading *r = &p->reading;
+	struct bytes *b = &p->bytes;
 	struct km_pcm_message m;
 	unsigned seen[5];
 
-	(void)state;
-	assert_non_null(s);
-	assert_non_null(r);
-	assert_non_null(b);
 	for (size_t i = 0; i < KM_ARRAY_LEN(cpus); i++) {
 		for (size_t j = 0; j < KM_ARRAY_LEN(steps); j++) {
 			fill(r, cpus[i], i + j + 1);
@@ -102,22 +118,17 @@ static void a_reading_survives_any_cuts_of_the_stream(void **state)
 			assert_memory_equal(s->reading.cpu, r->cpu, cpus[i] * sizeof(r->cpu[0]));
 		}
 	}
-	free(s);
-	free(r);
-	free(b);
 }
 
 static void texts_come_printable_and_cut(void **state)
 {
-	struct km_pcm_stream *s = calloc(1, sizeof(*s));
-	struct bytes *b = calloc(1, sizeof(*b));
+	struct pipe_end *p = *state;
+	struct km_pcm_stream *s = &p->stream;
+	struct bytes *b = &p->bytes;
 	struct km_pcm_message m;
 	unsigned seen[5];
 	char longer[300];
 
-	(void)state;
-	assert_non_null(s);
-	assert_non_null(b);
 	memset(longer, 'x', sizeof(longer));
 	memcpy(longer, "two\nlines \x1b[31m", 15);
 	longer[sizeof(longer) - 1] = '\0';
@@ -130,8 +141,6 @@ static void texts_come_printable_and_cut(void **state)
 	assert_int_equal(m.code, EACCES);
 	assert_int_equal(strlen(m.text), KM_PCM_TEXT_MAX - 1);
 	assert_memory_equal(m.text, "two?lines ?[31mxxx", 18);
-	free(s);
-	free(b);
 }
 
 /* What is wrong with the second of three readings costs that one, and is told. */
@@ -152,16 +161,13 @@ static void a_bad_frame_costs_its_own_reading_only(void **state)
 		{ 27, true, "a frame whose numbers cannot", 1 }, /* counted */
 		{ 1000, false, "bytes that are no frame", 2 },   /* a count */
 	};
-	struct km_pcm_stream *s = calloc(1, sizeof(*s));
-	struct km_pcm_reading *r = calloc(1, sizeof(*r));
-	struct bytes *b = calloc(1, sizeof(*b));
+	struct pipe_end *p = *state;
+	struct km_pcm_stream *s = &p->stream;
+	struct km_pcm_reading *r = &p->reading;
+	struct bytes *b = &p->bytes;
 	struct km_pcm_message m;
 	unsigned seen[5];
 
-	(void)state;
-	assert_non_null(s);
-	assert_non_null(r);
-	assert_non_null(b);
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		b->len = 0;
 		for (uint64_t n = 1; n <= 3; n++) {
@@ -178,23 +184,17 @@ static void a_bad_frame_costs_its_own_reading_only(void **state)
 		assert_non_null(strstr(m.text, rows[i].want));
 		assert_int_equal(s->reading.sequence, 3);
 	}
-	free(s);
-	free(r);
-	free(b);
 }
 
 static void parts_of_different_readings_are_not_mixed(void **state)
 {
-	struct km_pcm_stream *s = calloc(1, sizeof(*s));
-	struct km_pcm_reading *r = calloc(1, sizeof(*r));
-	struct bytes *b = calloc(1, sizeof(*b));
+	struct pipe_end *p = *state;
+	struct km_pcm_stream *s = &p->stream;
+	struct km_pcm_reading *r = &p->reading;
+	struct bytes *b = &p->bytes;
 	struct km_pcm_message m;
 	unsigned seen[5];
 
-	(void)state;
-	assert_non_null(s);
-	assert_non_null(r);
-	assert_non_null(b);
 	/* 1: no second part; 2: no first part; 3: whole */
 	fill(r, 100, 1);
 	add_reading(b, r);
@@ -220,23 +220,17 @@ static void parts_of_different_readings_are_not_mixed(void **state)
 	assert_string_equal(m.text, "a reading whose parts do not belong together");
 	assert_int_equal(seen[KM_PCM_EVENT_READING], 1);
 	assert_int_equal(s->reading.sequence, 5);
-	free(s);
-	free(r);
-	free(b);
 }
 
 static void noise_is_skipped_and_another_version_told(void **state)
 {
-	struct km_pcm_stream *s = calloc(1, sizeof(*s));
-	struct km_pcm_reading *r = calloc(1, sizeof(*r));
-	struct bytes *b = calloc(1, sizeof(*b));
+	struct pipe_end *p = *state;
+	struct km_pcm_stream *s = &p->stream;
+	struct km_pcm_reading *r = &p->reading;
+	struct bytes *b = &p->bytes;
 	struct km_pcm_message m;
 	unsigned seen[5];
 
-	(void)state;
-	assert_non_null(s);
-	assert_non_null(r);
-	assert_non_null(b);
 	for (b->len = 0; b->len < 9999; b->len++) {
 		b->at[b->len] = "KPC KP KPCK"[b->len % 11]; /* all but a beginning */
 	}
@@ -252,9 +246,6 @@ static void noise_is_skipped_and_another_version_told(void **state)
 	feed(s, b, 100, seen, &m);
 	assert_int_equal(seen[KM_PCM_EVENT_VERSION], 1);
 	assert_non_null(strstr(m.text, "version 9, wanted 1"));
-	free(s);
-	free(r);
-	free(b);
 }
 
 static void misses_are_counted_as_pcm_does_on_each_family(void **state)
@@ -392,12 +383,13 @@ static void the_processor_is_what_cpuid_says_or_its_stand_in(void **state)
 
 int main(void)
 {
+#define STREAM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_reading_survives_any_cuts_of_the_stream),
-		cmocka_unit_test(texts_come_printable_and_cut),
-		cmocka_unit_test(a_bad_frame_costs_its_own_reading_only),
-		cmocka_unit_test(parts_of_different_readings_are_not_mixed),
-		cmocka_unit_test(noise_is_skipped_and_another_version_told),
+		STREAM(a_reading_survives_any_cuts_of_the_stream),
+		STREAM(texts_come_printable_and_cut),
+		STREAM(a_bad_frame_costs_its_own_reading_only),
+		STREAM(parts_of_different_readings_are_not_mixed),
+		STREAM(noise_is_skipped_and_another_version_told),
 		cmocka_unit_test(misses_are_counted_as_pcm_does_on_each_family),
 		cmocka_unit_test(the_processor_is_what_cpuid_says_or_its_stand_in),
 	};

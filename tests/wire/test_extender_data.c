@@ -30,24 +30,6 @@
 #define TRUSTED SCORES("10", "6", "2", "5", "5")
 #define NEUTRAL SCORES("5", "5", "5", "5", "5")
 
-static int set_up(void **state)
-{
-	struct daemon *d = calloc(1, sizeof(*d));
-
-	if (d == NULL)
-		return -1;
-	daemon_init(d);
-	*state = d;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	wire_stop(*state);
-	free(*state);
-	return 0;
-}
-
 static void want(const struct daemon *d, const char *name, const char *scores)
 {
 	const struct extender_case c = { name, ASK, .filter = PASS, .prioritize = scores };
@@ -139,7 +121,7 @@ static void a_finer_scale_is_an_option(void **state)
 
 int main(void)
 {
-#define DATA(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define DATA(test) cmocka_unit_test_setup_teardown(test, daemon_set_up, wire_tear_down)
 	const struct CMUnitTest tests[] = {
 		DATA(without_a_model_all_are_neutral),
 		DATA(without_counters_all_are_neutral),

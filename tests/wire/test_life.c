@@ -27,24 +27,6 @@ static const char two_nodes[] = "nodes: [{name: a, cpus: 0-1}, {name: b, cpus: 2
 static const char ask_ab[] = "{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,"
 			     "\"NodeNames\":[\"a\",\"b\"]}";
 
-static int set_up(void **state)
-{
-	struct daemon *d = calloc(1, sizeof(*d));
-
-	if (d == NULL)
-		return -1;
-	daemon_init(d);
-	*state = d;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	daemon_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static void start_with(struct daemon *d, const char *config)
 {
 	daemon_write(d, "kubemarla.yaml", config);
@@ -346,7 +328,7 @@ static void auto_takes_a_source_that_works_by_now(void **state)
 
 int main(void)
 {
-#define LIFE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define LIFE(test) cmocka_unit_test_setup_teardown(test, daemon_set_up, daemon_tear_down)
 	const struct CMUnitTest tests[] = {
 		LIFE(serves_neutrally_without_model_and_data),
 		LIFE(the_ready_line_names_the_roles),
