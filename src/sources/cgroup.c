@@ -3,11 +3,12 @@
 #include "km/sources/cgroup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "sysdir.h"
 
 #define READ_BYTES 16384
 /* cpu.stat and a CPU list of 1,024 CPUs are far below. */
@@ -37,12 +38,12 @@ static const struct place places[KM_CGROUP_FILE_N][PLACES_MAX] = {
 
 int km_pseudo_read(const char *path, size_t max_bytes, struct km_buf *out, struct km_err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = km_sysdir_open(path);
 	int ret = 0;
 
 	km_buf_clear(out);
 	if (fd < 0) {
-		return km_err_errno(err, errno, "%s", path);
+		return km_err_errno(err, -fd, "%s", path);
 	}
 	while (ret == 0) {
 		ssize_t got;
@@ -51,13 +52,13 @@ int km_pseudo_read(const char *path, size_t max_bytes, struct km_buf *out, struc
 			ret = km_err_set(err, ENOMEM, "%s: out of memory", path);
 			break;
 		}
-		got = read(fd, out->data + out->len, READ_BYTES);
+		got = km_sysdir_read(fd, out->data + out->len, READ_BYTES);
 		if (got == 0) {
 			break;
 		}
 		if (got < 0) {
-			ret = errno == EINTR ? 0 : km_err_errno(err, errno, "%s", path);
-			continue;
+			ret = km_err_errno(err, (int)-got, "%s", path);
+			break;
 		}
 		out->len += (size_t)got;
 		if (out->len > max_bytes) {

@@ -9,22 +9,33 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* returns the number of bytes read, up to size, or a negative errno. */
-static ssize_t read_once(const char *path, char *out, size_t size)
+int km_sysdir_open(const char *path)
 {
-	/* a FIFO in its place must not stall the tick */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+ssize_t km_sysdir_read(int fd, void *out, size_t size)
+{
 	ssize_t got;
 
-	if (fd < 0) {
-		return -errno;
-	}
 	do {
 		got = read(fd, out, size);
 	} while (got < 0 && errno == EINTR);
-	if (got < 0) {
-		got = -errno;
+	return got < 0 ? -errno : got;
+}
+
+/* returns the number of bytes read, up to size, or a negative errno. */
+static ssize_t read_once(const char *path, char *out, size_t size)
+{
+	int fd = km_sysdir_open(path);
+	ssize_t got;
+
+	if (fd < 0) {
+		return fd;
 	}
+	got = km_sysdir_read(fd, out, size);
 	(void)close(fd); /* nothing was written */
 	return got;
 }

@@ -4,8 +4,14 @@
 #define KM_SOURCES_SYSDIR_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "km/base/macros.h"
+
+/* Opens a file to read such that even a FIFO in its place stalls nobody. returns fd or -errno. */
+int km_sysdir_open(const char *path) KM_MUST_CHECK;
+/* One read. returns the number of bytes, or a negative errno. */
+ssize_t km_sysdir_read(int fd, void *out, size_t size) KM_MUST_CHECK;
 
 /*
  * The content of a small file without its last newline, NUL-terminated: one read, no allocation.
