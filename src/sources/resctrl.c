@@ -355,6 +355,7 @@ static int create(const struct km_source_args *args, struct resctrl **out, struc
 {
 	const char *root = args->live->resctrl;
 	struct resctrl *r = calloc(1, sizeof(*r));
+	bool denied = false;
 	int ret;
 
 	if (r == NULL) {
@@ -373,18 +374,18 @@ static int create(const struct km_source_args *args, struct resctrl **out, struc
 
 			/* "Unavailable" now may be a number later; no such file stays that way */
 			ret = read_value(&r->domain[i], files[f].name, &value);
+			denied = denied || ret == -EACCES;
 			if (ret != -ENOENT && ret != -EACCES) {
 				r->offered |= BIT(f);
 			}
 		}
 	}
 	if (r->offered == 0) {
-		ret = ret == -EACCES
-		              ? km_err_set(err, EACCES, "%s/mon_data: files may not be read", root)
-		              : km_err_set(err, ENOTSUP,
-		                           "%s/mon_data: no L3 domain with llc_occupancy, "
-		                           "mbm_total_bytes or mbm_local_bytes",
-		                           root);
+		ret = denied ? km_err_set(err, EACCES, "%s/mon_data: files may not be read", root)
+		             : km_err_set(err, ENOTSUP,
+		                          "%s/mon_data: no L3 domain with llc_occupancy, "
+		                          "mbm_total_bytes or mbm_local_bytes",
+		                          root);
 		goto fail;
 	}
 	*out = r;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -342,6 +344,37 @@ static void the_probe_says_what_is_there_or_what_is_missing(void **state)
 	rig_fini(&r);
 }
 
+/* Rights are the process's own: root puts its off for the test. */
+static void what_may_not_be_read_is_told(void **state)
+{
+	struct km_source_offer offer;
+	struct km_err err = { 0 };
+	bool root = geteuid() == 0;
+	char file[128];
+	struct rig r;
+	int at_tree;
+	int at_file;
+
+	(void)state;
+	rig_init(&r);
+	domain(&r, "mon_data/mon_L3_00", "1", NULL, NULL);
+	(void)snprintf(file, sizeof(file), "%s/mon_data/mon_L3_00/llc_occupancy", r.tree.root);
+	assert_int_equal(chmod(file, 0), 0);
+	assert_int_equal(chmod(r.tree.root, 0), 0);
+	assert_int_equal(root ? seteuid(65534) : 0, 0);
+	at_tree = km_source_probe(&r.args, &offer, &err);
+	assert_int_equal(root ? seteuid(0) : 0, 0);
+	assert_int_equal(at_tree, -EACCES);
+	assert_non_null(strstr(err.text, "/mon_data: Permission denied"));
+	assert_int_equal(chmod(r.tree.root, 0755), 0);
+	assert_int_equal(root ? seteuid(65534) : 0, 0);
+	at_file = km_source_probe(&r.args, &offer, &err);
+	assert_int_equal(root ? seteuid(0) : 0, 0);
+	assert_int_equal(at_file, -EACCES);
+	assert_non_null(strstr(err.text, "/mon_data: files may not be read"));
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +385,7 @@ int main(void)
 		cmocka_unit_test(groups_come_and_go),
 		cmocka_unit_test(without_any_value_there_is_no_sample),
 		cmocka_unit_test(an_unmounted_tree_closes_the_source),
+		cmocka_unit_test(what_may_not_be_read_is_told),
 		cmocka_unit_test(the_probe_says_what_is_there_or_what_is_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
