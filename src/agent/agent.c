@@ -61,6 +61,9 @@ static void register_metrics(struct km_agent *a, struct km_metrics *m)
 	a->tick_seconds = km_metrics_histogram(
 		m, "kubemarla_agent_tick_seconds", "Time to read all sources and publish.",
 		km_latency_bounds_s, KM_LATENCY_BOUNDS_COUNT, KM_LABELS_END);
+	a->tick_late_seconds = km_metrics_histogram(m, "kubemarla_agent_tick_late_seconds",
+	                                            "How late ticks began.", km_latency_bounds_s,
+	                                            KM_LATENCY_BOUNDS_COUNT, KM_LABELS_END);
 	for (size_t i = 0; i < a->source_count; i++) {
 		const char *kind = a->source[i].settings->kind;
 

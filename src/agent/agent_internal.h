@@ -71,7 +71,7 @@ struct km_agent {
 	struct km_counter *deadline_misses_total, *implausible_total, *out_of_order_total;
 	uint64_t implausible_seen, out_of_order_seen; /* what those two have counted */
 	struct km_gauge *sources_up, *sources_starting, *sources_ended, *sources_absent;
-	struct km_histogram *tick_seconds;
+	struct km_histogram *tick_seconds, *tick_late_seconds;
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;

@@ -291,8 +291,9 @@ void *agent_sampler(void *agent)
 	(void)pthread_setname_np(pthread_self(), "km-sampler");
 	agent_prompt();
 	do {
-		int64_t now_ns;
+		int64_t now_ns = km_clock_mono_ns(km_clock_system());
 
+		km_histogram_observe(a->tick_late_seconds, (double)(now_ns - next_ns) * 1e-9);
 		km_agent_tick(a);
 		now_ns = km_clock_mono_ns(km_clock_system());
 		next_ns += interval_ns;

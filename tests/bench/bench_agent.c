@@ -29,7 +29,7 @@
 #define BENCH_CPUS 128
 #define NODES_MAX  8
 #define STARTS_MAX 20000
-#define SPINNERS   4 /* busy processes for each CPU of the machine: nowhere to hide */
+#define SPINNERS   4 /* for each CPU of the machine */
 
 /* Features of each scope, three statistics each: more than any model of ours reads. */
 static const char *const features[] = {
@@ -308,11 +308,19 @@ static void sleep_s(double seconds)
 	}
 }
 
+/* Busy processes, four for each CPU of the machine: nowhere to hide. */
+enum load {
+	LOAD_NONE,
+	LOAD_SAME,  /* in the scheduling group of this process */
+	LOAD_OTHER, /* all in one other group, as in another service or container */
+	LOAD_EACH,  /* each in a group of its own */
+};
+
 struct run {
 	const char *name;
 	double interval_s;
 	size_t nodes;
-	bool loaded;
+	enum load load;
 	const char *sources[4];
 	double share; /* of the seconds wanted */
 };
@@ -399,33 +407,53 @@ static void measure(const struct run *run, const char *root, double seconds)
 	km_settings_fini(&settings);
 }
 
-/* Busy loops at normal priority, gone with us. */
-static size_t start_spinners(pid_t *pid, size_t max)
+/*
+ * Busy loops at normal priority below a process of their own, which is returned, and gone with it.
+ * A session is a scheduling group where kernel.sched_autogroup_enabled is 1.
+ */
+static pid_t start_load(enum load load)
 {
-	size_t count = (size_t)sysconf(_SC_NPROCESSORS_ONLN) * SPINNERS;
+	long count = sysconf(_SC_NPROCESSORS_ONLN) * SPINNERS;
+	pid_t pid = fork();
 
-	if (count > max) {
-		count = max;
+	if (pid != 0) {
+		return pid;
 	}
-	for (size_t i = 0; i < count; i++) {
-		pid[i] = fork();
-		if (pid[i] == 0) {
-			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (volatile unsigned long turns = 0;; turns++) {
-			}
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (load != LOAD_SAME) {
+		(void)setsid();
+	}
+	for (long i = 0; i < count; i++) {
+		if (fork() != 0) {
+			continue;
+		}
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (load == LOAD_EACH) {
+			(void)setsid();
+		}
+		for (volatile unsigned long turns = 0;; turns++) {
 		}
 	}
-	return count;
+	for (;;) {
+		(void)pause();
+	}
 }
+
+#define CORE                                                                                       \
+	{                                                                                          \
+		"fake", "resctrl", "os"                                                            \
+	}
 
 int main(void)
 {
 	static const struct run runs[] = {
-		{ "os alone, 1 node, 1 s", 1, 1, false, { "os" }, 0.34 },
-		{ "core + resctrl + os, 1 node, 1 s", 1, 1, false, { "fake", "resctrl", "os" }, 1 },
-		{ "the same, 8 nodes", 1, 8, false, { "fake", "resctrl", "os" }, 0.34 },
-		{ "the same, 1 node, 0.1 s", 0.1, 1, false, { "fake", "resctrl", "os" }, 0.34 },
-		{ "the same, machine loaded", 0.1, 1, true, { "fake", "resctrl", "os" }, 1 },
+		{ "os alone, 1 node, 1 s", 1, 1, LOAD_NONE, { "os" }, 0.34 },
+		{ "core + resctrl + os, 1 node, 1 s", 1, 1, LOAD_NONE, CORE, 1 },
+		{ "the same, 8 nodes", 1, 8, LOAD_NONE, CORE, 0.34 },
+		{ "the same, 1 node, 0.1 s", 0.1, 1, LOAD_NONE, CORE, 0.34 },
+		{ "the same, loaded by its own group", 0.1, 1, LOAD_SAME, CORE, 1 },
+		{ "the same, loaded by one other", 0.1, 1, LOAD_OTHER, CORE, 1 },
+		{ "the same, loaded by many others", 0.1, 1, LOAD_EACH, CORE, 1 },
 	};
 	const char *wish = getenv("BENCH_AGENT_SECONDS");
 	double seconds = wish != NULL ? strtod(wish, NULL) : 60;
@@ -441,13 +469,12 @@ int main(void)
 	       "p99 | "
 	       "most |\n| --- | --: | --: | --: | --: | --: | --: | --: |\n");
 	for (size_t i = 0; i < KM_ARRAY_LEN(runs); i++) {
-		pid_t spinner[256];
-		size_t spinners = runs[i].loaded ? start_spinners(spinner, 256) : 0;
+		pid_t load = runs[i].load != LOAD_NONE ? start_load(runs[i].load) : 0;
 
 		measure(&runs[i], root, seconds * runs[i].share);
-		for (size_t s = 0; s < spinners; s++) {
-			(void)kill(spinner[s], SIGKILL);
-			(void)waitpid(spinner[s], NULL, 0);
+		if (load > 0) {
+			(void)kill(load, SIGKILL);
+			(void)waitpid(load, NULL, 0);
 		}
 	}
 	(void)snprintf(command, sizeof(command), "rm -r %s", root);

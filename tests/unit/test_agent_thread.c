@@ -57,6 +57,10 @@ static void the_thread_publishes_and_stops_when_told(void **state)
 	assert_int_equal(km_agent_set_schema(w.agent, w.schema), 0);
 	assert_int_equal(km_agent_sources(w.agent, &st, 1), 1);
 	assert_true(st.stats.rows >= 1);
+	/* each tick says how late it began */
+	assert_true(km_histogram_count(km_metrics_histogram(
+			    w.metrics, "kubemarla_agent_tick_late_seconds", "", km_latency_bounds_s,
+			    KM_LATENCY_BOUNDS_COUNT, KM_LABELS_END)) >= 10);
 	km_agent_free(w.agent);
 	w.agent = NULL;
 	world_fini(&w);
