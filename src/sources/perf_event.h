@@ -55,12 +55,12 @@ int km_perf_cpu_id_parse(const char *text, size_t len, struct km_perf_cpu_id *ou
 /* How L3 misses are counted. */
 enum km_perf_l3 {
 	KM_PERF_L3_NONE,
-	KM_PERF_L3_RETIRED, /* loads that missed, as PCM counts them */
+	KM_PERF_L3_AS_PCM,  /* the event that PCM counts on this model */
 	KM_PERF_L3_GENERIC, /* the kernel's cache-misses: speculation and prefetch count too */
 };
 
 /*
- * The core events of a CPU, from the allow-list; L2 misses only where the family's code is known.
+ * The core events of a CPU, from the allow-list; L2 misses only where the model's code is known.
  * returns how many were written to out[KM_PERF_CORE_EVENTS_MAX], with pmu 0.
  */
 size_t km_perf_core_events(const struct km_perf_cpu_id *cpu, struct km_perf_event *out,

@@ -66,6 +66,10 @@ static inline double busy_rate(uint32_t type, uint64_t config, int cpu)
 		return 1e6 * work;
 	if (type == PERF_TYPE_RAW && config == 0x20d1)
 		return 1e5 * work;
+	if (type == PERF_TYPE_RAW && config == 0x3f24) /* L2 of Haswell */
+		return 2e6 * work;
+	if (type == PERF_TYPE_RAW && config == 0x412e)
+		return 3e5 * work;
 	if (type == TYPE_MSR && config == 0)
 		return TSC_HZ;
 	if (type == TYPE_MSR && config == 2)
