@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a request to /filter or /prioritize decided, into the ring. Two looks through the verdicts
- * and the details of sixteen nodes; memory from the request's arena.
+ * What a request to /filter or /prioritize decided, into the ring, and to the log when there is
+ * one. Two looks through the verdicts and the details of sixteen nodes; memory from the request's
+ * arena.
  */
 #include <math.h>
 
@@ -45,10 +46,32 @@ static int describe(struct km_api *api, const struct km_http_request *req,
 	return 0;
 }
 
+static void write_log(struct km_api *api, const struct km_extender_args *args,
+                      const struct km_verdict *verdict, const struct km_recorded *d, int64_t now_ns)
+{
+	const struct km_logged_decision line = {
+		.id = d->prioritize_id != 0 ? d->prioritize_id : d->id,
+		.call = d->prioritize_id != 0 ? KM_DECISION_PRIORITIZE : KM_DECISION_FILTER,
+		.wall_ns = d->wall_ns,
+		.at_ns = now_ns,
+		.pod_namespace = d->pod_namespace,
+		.pod_name = d->pod_name,
+		.pod_uid = d->pod_uid,
+		.workload = d->workload,
+		.workload_from = km_workload_origin_name(d->origin),
+		.model_hash = d->model_hash,
+		.count = args->count,
+	};
+	const struct km_decision_log_entry entry = { &line, args->name, verdict };
+
+	km_decision_log_add(api->decision_log, &entry);
+}
+
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
                      const struct km_extender_args *args, const struct km_workload *w,
                      const struct km_verdict *verdict, unsigned call)
 {
+	int64_t now_ns = km_clock_mono_ns(api->clock);
 	uint32_t pick[KM_RECORD_NODES_MAX];
 	struct km_recorded d;
 
@@ -69,6 +92,9 @@ void km_api_remember(struct km_api *api, const struct km_http_request *req,
 		d.prioritize_id = req->id;
 		d.scored = d.asked;
 	}
-	if (describe(api, req, args, verdict, pick, &d) == 0)
-		km_record_add(api->record, &d, km_clock_mono_ns(api->clock));
+	if (describe(api, req, args, verdict, pick, &d) != 0)
+		return;
+	km_record_add(api->record, &d, now_ns);
+	if (km_decision_log_wanted(api->decision_log))
+		write_log(api, args, verdict, &d, now_ns);
 }

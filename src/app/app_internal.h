@@ -63,7 +63,8 @@ struct app {
 	struct km_agent *agent; /* NULL without the agent role */
 	struct km_cluster *cluster;
 	struct km_decide *decide; /* NULL without the extender role */
-	struct km_record *record; /* likewise */
+	struct km_record *record; /* likewise, and the next */
+	struct km_decision_log *decision_log;
 	struct km_api api;
 	struct km_server *server;
 	struct km_server *observe;          /* NULL = off */

@@ -95,6 +95,18 @@ static void apply_limits(struct app *a, const struct km_limit_settings *limits)
 		km_server_set_limits(a->observe, limits->body_bytes, limits->request_deadline_ns);
 }
 
+/* Opens the log anew, too: what a logrotate does before it sends us here. */
+static void apply_decide(struct app *a, const struct km_decide_settings *decide)
+{
+	struct km_err err = { .code = 0 };
+
+	if (a->decide == NULL)
+		return;
+	km_decide_set_settings(a->decide, decide);
+	if (km_decision_log_set(a->decision_log, decide, &err) != 0)
+		km_log_error("app", "decision log left as it was error=\"%s\"", err.text);
+}
+
 static void apply(struct app *a, struct change *c)
 {
 	struct km_settings *old = a->settings;
@@ -103,8 +115,7 @@ static void apply(struct app *a, struct change *c)
 	a->settings = c->settings;
 	app_settings_drop(a, old);
 	apply_limits(a, &c->settings->limits);
-	if (a->decide != NULL)
-		km_decide_set_settings(a->decide, &c->settings->decide);
+	apply_decide(a, &c->settings->decide);
 	if (c->layout_changed)
 		exchange_agent(a, c->settings, c->agent);
 	app_schema_use(a, c->schema); /* nothing new to an agent that was made for it */

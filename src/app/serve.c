@@ -118,7 +118,12 @@ static int start_decide(struct app *a, struct km_err *err)
 	                      err);
 	if (rc == 0)
 		km_decide_set_model(a->decide, a->model);
-	return rc == 0 ? km_record_create(&a->record, err) : rc;
+	if (rc == 0)
+		rc = km_record_create(&a->record, err);
+	if (rc == 0)
+		rc = km_decision_log_create(a->cluster, a->clock, a->metrics, &a->decision_log,
+		                            err);
+	return rc == 0 ? km_decision_log_set(a->decision_log, &a->settings->decide, err) : rc;
 }
 
 static int start_api(struct app *a, struct km_err *err)
@@ -127,6 +132,7 @@ static int start_api(struct app *a, struct km_err *err)
 	atomic_store(&a->api.json_depth, a->settings->limits.json_depth);
 	a->api.decide = a->decide;
 	a->api.record = a->record;
+	a->api.decision_log = a->decision_log;
 	a->api.cluster = a->cluster;
 	a->api.metrics = a->metrics;
 	a->api.clock = a->clock;
@@ -278,6 +284,7 @@ static void stop(struct app *a)
 		km_log_warn("app", "requests cut off count=%u", cut);
 	km_api_agent_set(&a->api, NULL);
 	km_agent_free(a->agent);
+	km_decision_log_free(a->decision_log);
 	km_record_free(a->record);
 	km_decide_free(a->decide);
 	km_cluster_free(a->cluster);

@@ -345,7 +345,11 @@ static const struct conf_option settings_rows[] = {
 		.type = CONF_STRING,
 		.preset = "",
 		.reload = true,
-		.help = "File to which decisions are appended; empty is off. Not used yet.",
+		.help = "File to which decisions are appended as JSON lines, with what they were "
+			"made from, for kubemarla replay; empty is off. SIGHUP opens it anew. A "
+			"call "
+			"with 5,000 nodes is some 60 KB, and 2 MB more when all their counters "
+			"changed.",
 		FIELD(km_settings, decide.log_path),
 	},
 	{

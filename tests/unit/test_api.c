@@ -19,6 +19,8 @@
 
 #include "km/api/routes.h"
 
+#include "support/no_decision_log.h"
+
 static int decide_rc;         /* what km_decide_* return */
 static bool enforce;          /* slow* is filtered out */
 static double seen_rps;       /* of the last workload judged */

@@ -12,6 +12,7 @@
 #include "km/cluster/cluster.h"
 #include "km/core/settings.h"
 #include "km/decide/decide.h"
+#include "km/decide/decision_log.h"
 #include "km/decide/record.h"
 #include "km/metrics/metrics.h"
 #include "km/net/server.h"
@@ -41,9 +42,10 @@ struct km_api {
 	_Atomic uint32_t json_depth; /* a reload may change it */
 	struct km_decide *decide;    /* NULL without the extender role */
 	struct km_record *record;    /* the last decisions; NULL without the extender role */
-	struct km_cluster *cluster;  /* NULL without any node */
-	pthread_mutex_t agent_lock;  /* held for the microseconds of copying its status */
-	struct km_agent *agent;      /* NULL without the agent role; through km_api_agent_* */
+	struct km_decision_log *decision_log; /* likewise */
+	struct km_cluster *cluster;           /* NULL without any node */
+	pthread_mutex_t agent_lock;           /* held for the microseconds of copying its status */
+	struct km_agent *agent; /* NULL without the agent role; through km_api_agent_* */
 	struct km_metrics *metrics;
 	const struct km_clock *clock;
 	const char *version;
