@@ -468,18 +468,6 @@ static void metrics_count_what_happened(void **state)
 	assert_non_null(strstr(text, "kubemarla_nodes 2\n"));
 }
 
-static void refusals_of_the_server_have_our_form(void **state)
-{
-	struct world *w = *state;
-
-	km_buf_clear(&w->reply.body);
-	km_api_refuse(&w->api, 413, "body over 8388608 bytes", &w->reply);
-	assert_int_equal(w->reply.status, 413);
-	assert_string_equal(km_buf_cstr(&w->reply.body),
-	                    "{\"error\":{\"code\":\"bodyTooLarge\","
-	                    "\"message\":\"body over 8388608 bytes\"}}\n");
-}
-
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -495,7 +483,6 @@ int main(void)
 		WITH_WORLD(readiness_has_reasons_but_needs_no_data),
 		WITH_WORLD(features_are_not_sent_twice),
 		WITH_WORLD(metrics_count_what_happened),
-		WITH_WORLD(refusals_of_the_server_have_our_form),
 	};
 
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);

@@ -183,12 +183,28 @@ static void explanations_are_in_words_and_add_up(void **state)
 	km_buf_fini(&reply.body);
 }
 
+static void refusals_of_the_server_have_our_form(void **state)
+{
+	struct km_http_reply reply = { .status = 200 };
+
+	(void)state;
+	km_buf_init(&reply.body);
+	km_api_refuse(&api, 413, "body over 8388608 bytes", &reply);
+	assert_int_equal(reply.status, 413);
+	assert_string_equal(km_buf_cstr(&reply.body),
+	                    "{\"error\":{\"code\":\"bodyTooLarge\","
+	                    "\"message\":\"body over 8388608 bytes\"}}\n");
+	km_buf_fini(&reply.body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(routes_say_how_many_features_are_out_of_range,
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(metrics_say_so_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(refusals_of_the_server_have_our_form, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(explanations_are_in_words_and_add_up, setup,
 		                                teardown),
 	};
