@@ -133,7 +133,9 @@ static struct km_host_features *snapshot(const struct km_agent *a, const struct 
 	p->covered_s = km_features_covered_s(h->features);
 	p->tier = km_features_tier(h->features);
 	p->outside_cpus = outside_cpus(h);
+	p->window_end_mono_ns = h->measured_mono_ns;
 	if (last != NULL && last->version == version) {
+		p->window_end_mono_ns = last->window_end_mono_ns;
 		memcpy(p->row, last->row, h->node_count * a->schema->count * sizeof(p->row[0]));
 		p->readings = last->readings != NULL ? km_readings_ref(last->readings) : NULL;
 		return p;

@@ -55,24 +55,27 @@ void km_api_error(struct km_http_reply *reply, int status, const char *code, con
 size_t km_api_code_slot(int status);
 
 /*
- * judge.c: what /filter, /prioritize and /v1/explain do alike. Decodes the body and resolves the
- * pod's workload; on trouble writes the refusal. returns 0, or negative when answered already.
+ * judge.c: what /filter, /prioritize and /v1/explain do alike. Decodes the body and finds
+ * out who asks; on trouble writes the refusal. returns 0, or negative when answered already.
  */
 int km_api_decode_args(struct km_api *api, const struct km_http_request *req,
                        struct km_http_reply *reply, struct km_extender_args *args,
-                       struct km_workload *w) KM_MUST_CHECK;
+                       struct km_subject *who) KM_MUST_CHECK;
 
-/* Verdicts [args->count] in the request's arena, counted; NULL when memory ran out: be neutral. */
+/*
+ * Verdicts [args->count] in the request's arena, counted; NULL when memory ran out: be neutral. The
+ * pod's reservation follows from them.
+ */
 const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_request *req,
                                       const struct km_extender_args *args,
-                                      const struct km_workload *w);
+                                      const struct km_subject *who, enum km_call call);
 
 /*
  * remember.c: the verdicts [args->count] of one call (KM_RECORD_FILTER, KM_RECORD_PRIORITIZE) into
  * the ring of decisions. verdict NULL: nothing was decided.
  */
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
-                     const struct km_extender_args *args, const struct km_workload *w,
+                     const struct km_extender_args *args, const struct km_subject *who,
                      const struct km_verdict *verdict, unsigned call);
 
 /*

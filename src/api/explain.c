@@ -15,7 +15,7 @@
 /* What is asked about; in the request's arena. */
 struct subject {
 	struct km_answer_question question;
-	struct km_workload workload;
+	struct km_subject who;
 	const struct km_name *name; /* [count] */
 	size_t count;
 };
@@ -84,7 +84,7 @@ static int read_body(struct km_api *api, const struct km_http_request *req,
                      struct km_http_reply *reply, struct subject *out)
 {
 	struct km_extender_args args;
-	int rc = km_api_decode_args(api, req, reply, &args, &out->workload);
+	int rc = km_api_decode_args(api, req, reply, &args, &out->who);
 
 	if (rc != 0)
 		return rc;
@@ -131,7 +131,7 @@ static int read_decision(struct km_api *api, const struct km_http_request *req,
 	out->question.pod_namespace = copy->decision.pod_namespace;
 	out->question.pod_name = copy->decision.pod_name;
 	out->question.pod_uid = copy->decision.pod_uid;
-	out->workload = copy->decision.workload;
+	km_decide_recorded_subject(&copy->decision.workload, copy->decision.pod_uid, &out->who);
 	out->name = name;
 	out->count = copy->decision.count;
 	return 0;
@@ -167,8 +167,8 @@ void km_api_explain(struct km_api *api, const struct km_http_request *req,
 	    (req->method == KM_HTTP_POST ? read_body(api, req, reply, &subject)
 	                                 : read_decision(api, req, reply, &subject)) != 0)
 		return;
-	if (km_decide_run(api->decide, &subject.workload, subject.name, subject.count, req->arena,
-	                  &d) == 0)
+	if (km_decide_run_subject(api->decide, &subject.who, subject.name, subject.count,
+	                          req->arena, &d) == 0)
 		best = mark_best(&d, req->arena, &subject.question.explained);
 	if (!best) {
 		km_api_error(reply, 503, "outOfMemory", "out of memory explaining");

@@ -35,17 +35,17 @@ void km_api_filter(struct km_api *api, const struct km_http_request *req,
 	struct km_extender_reason reasons[OUTCOMES];
 	struct km_extender_args args;
 	const struct km_verdict *verdict;
-	struct km_workload w;
+	struct km_subject who;
 
-	if (km_api_decode_args(api, req, reply, &args, &w) != 0)
+	if (km_api_decode_args(api, req, reply, &args, &who) != 0)
 		return;
 	for (unsigned i = 0; i < OUTCOMES; i++) {
 		reasons[i].text = km_reason_text((enum km_reason)(i / 2));
 		reasons[i].unresolvable = i % 2 == 1;
 	}
-	verdict = km_api_judge(api, req, &args, &w);
+	verdict = km_api_judge(api, req, &args, &who, KM_CALL_FILTER);
 	km_extender_write_filter(&reply->body, &args,
 	                         verdict ? outcomes_of(api, req, verdict, args.count) : NULL,
 	                         reasons, OUTCOMES);
-	km_api_remember(api, req, &args, &w, verdict, KM_RECORD_FILTER);
+	km_api_remember(api, req, &args, &who, verdict, KM_RECORD_FILTER);
 }

@@ -52,7 +52,7 @@ static void notice(struct km_api *api, const struct km_extender_args *args)
 
 int km_api_decode_args(struct km_api *api, const struct km_http_request *req,
                        struct km_http_reply *reply, struct km_extender_args *args,
-                       struct km_workload *w)
+                       struct km_subject *who)
 {
 	static struct km_complain bodies = KM_COMPLAIN_INIT;
 	struct km_err err = { .code = 0 };
@@ -74,7 +74,7 @@ int km_api_decode_args(struct km_api *api, const struct km_http_request *req,
 		return rc;
 	}
 	notice(api, args);
-	km_decide_pod_workload(api->decide, &args->pod, w);
+	km_decide_subject(api->decide, &args->pod, who);
 	return 0;
 }
 
@@ -99,14 +99,14 @@ static void count_verdicts(struct km_api *api, const struct km_verdict *verdict,
 
 const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_request *req,
                                       const struct km_extender_args *args,
-                                      const struct km_workload *w)
+                                      const struct km_subject *who, enum km_call call)
 {
+	const struct km_ask ask = { who, call, args->name, args->count };
 	struct km_verdict *verdict =
 		km_arena_alloc(req->arena, (args->count + 1) * sizeof(*verdict));
 
 	km_histogram_observe(api->stats.names, (double)args->count);
-	if (!verdict ||
-	    km_decide_verdicts(api->decide, w, args->name, args->count, req->arena, verdict) != 0) {
+	if (!verdict || km_decide_place(api->decide, &ask, req->arena, verdict) != 0) {
 		km_counter_add(api->stats.neutral_no_memory, 1);
 		return NULL;
 	}

@@ -12,10 +12,10 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
 {
 	struct km_extender_args args;
 	const struct km_verdict *verdict;
-	struct km_workload w;
+	struct km_subject who;
 	int32_t *score;
 
-	if (km_api_decode_args(api, req, reply, &args, &w) != 0)
+	if (km_api_decode_args(api, req, reply, &args, &who) != 0)
 		return;
 	score = km_arena_alloc(req->arena, (args.count + 1) * sizeof(*score));
 	if (!score) {
@@ -24,9 +24,9 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
 		km_buf_str(&reply->body, "[]");
 		return;
 	}
-	verdict = km_api_judge(api, req, &args, &w);
+	verdict = km_api_judge(api, req, &args, &who, KM_CALL_PRIORITIZE);
 	for (size_t i = 0; i < args.count; i++)
 		score[i] = verdict ? verdict[i].score : NEUTRAL_SCORE;
 	km_extender_write_priorities(&reply->body, &args, score);
-	km_api_remember(api, req, &args, &w, verdict, KM_RECORD_PRIORITIZE);
+	km_api_remember(api, req, &args, &who, verdict, KM_RECORD_PRIORITIZE);
 }

@@ -18,14 +18,14 @@ static enum km_workload_origin origin_of(const struct km_pod *pod)
 /* The nodes picked, as they were judged: details are looked up, the verdict is the one given. */
 static int describe(struct km_api *api, const struct km_http_request *req,
                     const struct km_extender_args *args, const struct km_verdict *verdict,
-                    const uint32_t *pick, struct km_recorded *d)
+                    const struct km_subject *who, const uint32_t *pick, struct km_recorded *d)
 {
 	struct km_name name[KM_RECORD_NODES_MAX];
 	struct km_decision detail;
 
 	for (size_t i = 0; i < d->count; i++)
 		name[i] = args->name[pick[i]];
-	if (km_decide_run(api->decide, &d->workload, name, d->count, req->arena, &detail) != 0)
+	if (km_decide_run_subject(api->decide, who, name, d->count, req->arena, &detail) != 0)
 		return -1;
 	d->model_hash = detail.model_hash;
 	d->scale = detail.scale;
@@ -68,7 +68,7 @@ static void write_log(struct km_api *api, const struct km_extender_args *args,
 }
 
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
-                     const struct km_extender_args *args, const struct km_workload *w,
+                     const struct km_extender_args *args, const struct km_subject *who,
                      const struct km_verdict *verdict, unsigned call)
 {
 	int64_t now_ns = km_clock_mono_ns(api->clock);
@@ -84,7 +84,7 @@ void km_api_remember(struct km_api *api, const struct km_http_request *req,
 		.pod_namespace = args->pod.namespace,
 		.pod_name = args->pod.name,
 		.pod_uid = args->pod.uid,
-		.workload = *w,
+		.workload = who->workload,
 		.origin = origin_of(&args->pod),
 	};
 	d.count = km_record_pick(verdict, args->count, &d, pick);
@@ -92,7 +92,7 @@ void km_api_remember(struct km_api *api, const struct km_http_request *req,
 		d.prioritize_id = req->id;
 		d.scored = d.asked;
 	}
-	if (describe(api, req, args, verdict, pick, &d) != 0)
+	if (describe(api, req, args, verdict, who, pick, &d) != 0)
 		return;
 	km_record_add(api->record, &d, now_ns);
 	if (km_decision_log_wanted(api->decision_log))

@@ -65,6 +65,7 @@ struct app {
 	struct km_decide *decide; /* NULL without the extender role */
 	struct km_record *record; /* likewise, and the next */
 	struct km_decision_log *decision_log;
+	struct km_effects *effects; /* attached to decide; NULL = none */
 	struct km_api api;
 	struct km_server *server;
 	struct km_server *observe;          /* NULL = off */
@@ -110,6 +111,15 @@ int app_schema(const struct km_model *m, const struct km_settings *s, struct km_
                struct km_err *err) KM_MUST_CHECK;
 /* Keeps `schema`, which is taken, and tells the agent when it means other rows. */
 void app_schema_use(struct app *a, struct km_schema *schema);
+
+/* learned.c */
+
+/* The policies of these settings, *out owned, NULL = none. Conflicts are logged. */
+int app_policies_load(const struct km_settings *s, struct km_policies **out,
+                      struct km_err *err) KM_MUST_CHECK;
+/* Learned effects from their file, if there is one, to decide; and back, as decide ends. */
+void app_effects_attach(struct app *a);
+void app_effects_keep(struct app *a);
 
 /* layout.c */
 

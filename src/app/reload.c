@@ -28,6 +28,7 @@ struct change {
 	bool model_changed;
 	struct km_model *model; /* when changed; NULL = none from now on */
 	struct km_schema *schema;
+	struct km_policies *policies; /* NULL = none from now on */
 	bool layout_changed;
 	struct km_agent *agent; /* when the layout changed; NULL without the role */
 };
@@ -40,6 +41,8 @@ static int build(struct app *a, struct change *c, struct km_err *err)
 		return rc;
 	c->model_changed = app_model_open(a, c->settings->model_path, &c->model);
 	rc = app_schema(c->model_changed ? c->model : a->model, c->settings, &c->schema, err);
+	if (rc == 0)
+		rc = app_policies_load(c->settings, &c->policies, err);
 	if (rc != 0)
 		return rc;
 	c->layout_changed =
@@ -53,6 +56,7 @@ static void discard(struct change *c)
 {
 	km_agent_free(c->agent);
 	km_schema_unref(c->schema);
+	km_policies_unref(c->policies);
 	km_model_unref(c->model);
 	if (c->settings != NULL)
 		km_settings_fini(c->settings);
@@ -96,13 +100,15 @@ static void apply_limits(struct app *a, const struct km_limit_settings *limits)
 }
 
 /* Opens the log anew, too: what a logrotate does before it sends us here. */
-static void apply_decide(struct app *a, const struct km_decide_settings *decide)
+static void apply_decide(struct app *a, const struct change *c)
 {
+	const struct km_decide_settings *decide = &c->settings->decide;
 	struct km_err err = { .code = 0 };
 
 	if (a->decide == NULL)
 		return;
 	km_decide_set_settings(a->decide, decide);
+	km_decide_set_policies(a->decide, c->policies);
 	if (km_decision_log_set(a->decision_log, decide, &err) != 0)
 		km_log_error("app", "decision log left as it was error=\"%s\"", err.text);
 }
@@ -115,7 +121,8 @@ static void apply(struct app *a, struct change *c)
 	a->settings = c->settings;
 	app_settings_drop(a, old);
 	apply_limits(a, &c->settings->limits);
-	apply_decide(a, &c->settings->decide);
+	apply_decide(a, c);
+	km_policies_unref(c->policies);
 	if (c->layout_changed)
 		exchange_agent(a, c->settings, c->agent);
 	app_schema_use(a, c->schema); /* nothing new to an agent that was made for it */

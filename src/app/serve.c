@@ -108,8 +108,19 @@ static int start_cluster(struct app *a, struct km_err *err)
 	return app_cluster_layout(a, a->settings, a->agent, err);
 }
 
+static int start_records(struct app *a, struct km_err *err)
+{
+	int rc = km_record_create(&a->record, err);
+
+	if (rc == 0)
+		rc = km_decision_log_create(a->cluster, a->clock, a->metrics, &a->decision_log,
+		                            err);
+	return rc == 0 ? km_decision_log_set(a->decision_log, &a->settings->decide, err) : rc;
+}
+
 static int start_decide(struct app *a, struct km_err *err)
 {
+	struct km_policies *policies = NULL;
 	int rc;
 
 	if ((a->settings->roles & KM_ROLE_EXTENDER) == 0)
@@ -117,13 +128,14 @@ static int start_decide(struct app *a, struct km_err *err)
 	rc = km_decide_create(&a->settings->decide, a->cluster, a->clock, a->metrics, &a->decide,
 	                      err);
 	if (rc == 0)
-		km_decide_set_model(a->decide, a->model);
-	if (rc == 0)
-		rc = km_record_create(&a->record, err);
-	if (rc == 0)
-		rc = km_decision_log_create(a->cluster, a->clock, a->metrics, &a->decision_log,
-		                            err);
-	return rc == 0 ? km_decision_log_set(a->decision_log, &a->settings->decide, err) : rc;
+		rc = app_policies_load(a->settings, &policies, err);
+	if (rc != 0)
+		return rc;
+	km_decide_set_model(a->decide, a->model);
+	km_decide_set_policies(a->decide, policies);
+	km_policies_unref(policies);
+	app_effects_attach(a);
+	return start_records(a, err);
 }
 
 static int start_api(struct app *a, struct km_err *err)
@@ -286,6 +298,7 @@ static void stop(struct app *a)
 	km_agent_free(a->agent);
 	km_decision_log_free(a->decision_log);
 	km_record_free(a->record);
+	app_effects_keep(a);
 	km_decide_free(a->decide);
 	km_cluster_free(a->cluster);
 	km_schema_unref(a->schema);

@@ -114,6 +114,8 @@ uint32_t conf_line_of(const struct km_tree *root, const char *key);
 conf_parse_fn conf_parse_roles, conf_parse_nodes, conf_parse_sources;
 conf_parse_fn conf_parse_node_name, conf_parse_cpus, conf_parse_replay_nodes;
 
+conf_parse_fn conf_parse_namespaces;
+
 /* A policy's label selector into a struct km_policy (policy_selector.c). */
 conf_parse_fn conf_parse_selector;
 

@@ -83,6 +83,34 @@ int conf_parse_roles(struct conf_ctx *c, const struct conf_option *o, const char
 	return 0;
 }
 
+/* "a,b" of a list, or of one text: no name of a namespace has a comma. */
+int conf_parse_namespaces(struct conf_ctx *c, const struct conf_option *o, const char *key,
+                          const struct km_tree *v, void *base)
+{
+	struct km_settings *s = base;
+	struct km_buf names;
+	char *text;
+
+	km_buf_init(&names);
+	if (v->kind == KM_TREE_SCALAR)
+		km_buf_str(&names, v->text);
+	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
+		if (v->kind != KM_TREE_LIST || i->kind != KM_TREE_SCALAR || i->text[0] == '\0' ||
+		    strpbrk(i->text, ", ") != NULL) {
+			km_buf_fini(&names);
+			return conf_bad_value(c, key, v->kind == KM_TREE_LIST ? i : v, o->want);
+		}
+		km_buf_printf(&names, "%s%s", i == v->child ? "" : ",", i->text);
+	}
+	text = strdup(km_buf_cstr(&names));
+	km_buf_fini(&names);
+	if (text == NULL)
+		return conf_no_memory(c);
+	free(s->decide.trusted_namespaces);
+	s->decide.trusted_namespaces = text;
+	return 0;
+}
+
 static int apply_item(struct conf_ctx *c, const struct conf_table *t, const struct km_tree *item,
                       const char *within, void *base)
 {

@@ -15,6 +15,7 @@ static const char *const isolations[] = { "thread", "process", NULL };
 static const char *const feature_origins[] = { "peers", "prometheus", "local", NULL };
 static const char *const kubernetes_modes[] = { "auto", "on", "off", NULL };
 static const char *const on_stales[] = { "Neutral", "Avoid", "Reject", NULL };
+static const char *const switches[] = { "on", "off", NULL };
 static const char *const score_scales[] = { "10", "100", NULL };
 
 _Static_assert(KM_FEATURES_PEERS == 0 && KM_FEATURES_PROMETHEUS == 1 && KM_FEATURES_LOCAL == 2,
@@ -316,7 +317,7 @@ static const struct conf_option settings_rows[] = {
 		.reload = true,
 		.help = "What a node without usable data gets: Neutral passes and scores low among "
 			"the fresh, Avoid scores 0, Reject filters it out in mode Enforce "
-			"(which comes with policies; until then it is Avoid).",
+			"(of a policy; otherwise it is Avoid).",
 		FIELD(km_settings, decide.on_stale),
 	},
 	{
@@ -339,6 +340,101 @@ static const struct conf_option settings_rows[] = {
 		.reload = true,
 		.help = "The strictest maxSlowdown that a pod or policy may demand.",
 		FIELD(km_settings, decide.min_max_slowdown),
+	},
+	{
+		.key = "decide.risk",
+		.type = CONF_NUMBER,
+		.preset = "0.5",
+		.unit = "quantile",
+		.min = 0.5,
+		.max = 0.95,
+		.reload = true,
+		.help = "Quantile of a prediction's interval that is scored: 0.5 is the prediction "
+			"itself, 0.95 its upper bound. Above 0.5, nodes with older data or "
+			"counters "
+			"outside of what the model was trained on score lower.",
+		FIELD(km_settings, decide.risk),
+	},
+	{
+		.key = "decide.harm.filter",
+		.type = CONF_BOOL,
+		.preset = "true",
+		.reload = true,
+		.help = "Whether a node is filtered out, in mode Enforce, when a protected pod "
+			"there would be slowed down beyond its maxSlowdown.",
+		FIELD(km_settings, decide.harm_filter),
+	},
+	{
+		.key = "decide.harm.score",
+		.type = CONF_BOOL,
+		.preset = "true",
+		.reload = true,
+		.help = "Whether harm to protected pods lowers a node's score.",
+		FIELD(km_settings, decide.harm_score),
+	},
+	{
+		.key = "decide.ledger",
+		.type = CONF_CHOICE,
+		.preset = "on",
+		.choices = switches,
+		.reload = true,
+		.help = "Whether pods on their way to a node count although its counters do not "
+	                "show "
+			"them yet. off is for comparison: a burst of pods then goes to one node.",
+		FIELD(km_settings, decide.ledger_off),
+	},
+	{
+		.key = "decide.reservationTTL",
+		.type = CONF_DURATION_NS,
+		.preset = "0s",
+		.min = 0,
+		.max = 3600 * NS,
+		.reload = true,
+		.help = "How long a pod is expected on the node that our answer preferred, where "
+			"no "
+			"pod feed tells; 0s is the model's window. With a feed it is 2s.",
+		FIELD(km_settings, decide.reservation_ttl_ns),
+	},
+	{
+		.key = "decide.unknownSlowdown",
+		.type = CONF_NUMBER,
+		.preset = "1.1",
+		.unit = "ratio",
+		.min = 1,
+		.max = 10,
+		.reload = true,
+		.help = "Slowdown that a pod on its way to a node is taken to cause where neither "
+			"the model, nor a footprint, nor learned effects know pods of its kind.",
+		FIELD(km_settings, decide.unknown_slowdown),
+	},
+	{
+		.key = "decide.policies",
+		.type = CONF_STRING,
+		.preset = "",
+		.reload = true,
+		.help = "File of InterferencePolicies, for use without Kubernetes: one, or a List "
+			"of them; empty is none.",
+		FIELD(km_settings, decide.policies_path),
+	},
+	{
+		.key = "decide.trustedNamespaces",
+		.type = CONF_CUSTOM,
+		.custom = conf_parse_namespaces,
+		.preset = "",
+		.reload = true,
+		.want = "a list of namespaces, or \"*\"",
+		.shown = "none",
+		.help = "Whose policies in that file may protect pods that are there, and ask "
+			"queries.",
+		FIELD(km_settings, decide.trusted_namespaces),
+	},
+	{
+		.key = "decide.effects",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "File of learned effects of pods on one another; read at start if it is "
+			"there, written at stop; empty is none.",
+		FIELD(km_settings, decide.effects_path),
 	},
 	{
 		.key = "decide.log",

@@ -57,12 +57,12 @@ static int add_labels(struct conf_ctx *c, struct km_policy *p, const struct km_t
 	if (labels->kind != KM_TREE_MAP)
 		return conf_bad_value(c, "selector.matchLabels", labels, "a map of labels");
 	for (const struct km_tree *v = labels->child; v != NULL; v = v->next) {
-		struct km_selector_term *t;
+		struct km_selector_term *t = NULL;
 		int rc = new_term(c, p, v, &t);
 
-		if (rc == 0)
+		if (rc == 0 && t != NULL)
 			rc = set_key(c, t, v, v->key);
-		if (rc == 0)
+		if (rc == 0 && t != NULL)
 			rc = add_value(c, t, v);
 		if (rc != 0)
 			return rc;
@@ -81,12 +81,12 @@ static int add_values(struct conf_ctx *c, struct km_selector_term *t, const stru
 	for (const struct km_tree *v = values != NULL ? values->child : NULL; v != NULL && rc == 0;
 	     v = v->next)
 		rc = add_value(c, t, v);
-	if (rc == 0 && needs != (t->value_count > 0))
-		rc = conf_fail(c, at->line,
-		               "spec.selector.matchExpressions: saw %s %s values, want values with "
-		               "In and NotIn, and only with them",
-		               km_selector_op_name(t->op), needs ? "without" : "with");
-	return rc;
+	if (rc != 0 || needs == (t->value_count > 0))
+		return rc;
+	return conf_fail(c, at->line,
+	                 "spec.selector.matchExpressions: saw %s %s values, want values with "
+	                 "In and NotIn, and only with them",
+	                 km_selector_op_name(t->op), needs ? "without" : "with");
 }
 
 static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct km_tree *e)
@@ -94,7 +94,7 @@ static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct 
 	const struct km_tree *key = km_tree_get(e, "key");
 	const struct km_tree *op = km_tree_get(e, "operator");
 	int parsed = op != NULL && op->kind == KM_TREE_SCALAR ? km_selector_op_parse(op->text) : -1;
-	struct km_selector_term *t;
+	struct km_selector_term *t = NULL;
 	int rc;
 
 	if (e->kind != KM_TREE_MAP || key == NULL || key->kind != KM_TREE_SCALAR)
@@ -104,10 +104,10 @@ static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct 
 		return conf_bad_value(c, "selector.matchExpressions.operator", op != NULL ? op : e,
 		                      "In, NotIn, Exists or DoesNotExist");
 	rc = new_term(c, p, e, &t);
-	if (rc == 0) {
-		t->op = (enum km_selector_op)parsed;
-		rc = set_key(c, t, key, key->text);
-	}
+	if (rc != 0 || t == NULL)
+		return rc;
+	t->op = (enum km_selector_op)parsed;
+	rc = set_key(c, t, key, key->text);
 	return rc != 0 ? rc : add_values(c, t, e, km_tree_get(e, "values"));
 }
 
@@ -134,11 +134,12 @@ int conf_parse_selector(struct conf_ctx *c, const struct conf_option *o, const c
 			rc = add_labels(c, base, i);
 		else if (strcmp(i->key, "matchExpressions") == 0)
 			rc = add_expressions(c, base, i);
-		else
+		else {
 			rc = conf_fail(c, i->line,
 			               "spec.selector: saw the key %.40s, want matchLabels or "
 			               "matchExpressions",
 			               i->key);
+		}
 	}
 	return rc;
 }

@@ -79,14 +79,14 @@ static struct decide_table *find_donor(struct km_decide *d, const struct search 
 	struct decide_table *best = q->slot != NULL ? q->slot->table : NULL;
 
 	if (best != NULL &&
-	    (best->context->model != d->context->model || best->topology != s->topology)) {
+	    (!decide_predicts_alike(best->context, d->context) || best->topology != s->topology)) {
 		best = NULL;
 	}
 	for (size_t i = 0; i < DECIDE_WORKLOADS; i++) {
 		struct decide_table *t = d->slot[i].table;
 
 		if (t != NULL && (best == NULL || t->generation > best->generation) &&
-		    t->context->model == d->context->model && t->topology == s->topology &&
+		    decide_predicts_alike(t->context, d->context) && t->topology == s->topology &&
 		    decide_same_question(&t->key, &q->key)) {
 			best = t;
 		}
@@ -183,6 +183,8 @@ int decide_view_open(struct km_decide *d, const struct km_workload *w, struct de
 	q.hash = km_hash64(&q.key, sizeof(q.key), 0);
 	view->table = NULL;
 	view->waited = false;
+	view->overlay = NULL;
+	view->revision = 0;
 	for (;;) {
 		view->snapshot = km_cluster_get(d->cluster);
 		pthread_mutex_lock(&d->lock);
@@ -205,9 +207,11 @@ int decide_view_open(struct km_decide *d, const struct km_workload *w, struct de
 
 void decide_view_close(struct decide_view *view)
 {
+	decide_overlay_unref(view->overlay);
 	decide_table_unref(view->table);
 	decide_context_unref(view->context);
 	km_cluster_put(view->snapshot);
+	view->overlay = NULL;
 	view->table = NULL;
 }
 
@@ -224,4 +228,5 @@ void decide_drop_tables(struct km_decide *d)
 	for (size_t i = 0; i < DECIDE_WORKLOADS; i++) {
 		decide_table_unref(dropped[i]);
 	}
+	decide_drop_overlays(d);
 }

@@ -73,7 +73,7 @@ static int contributions(const struct decide_context *c, const double *row,
 		return -ENOMEM;
 	}
 	share = in + columns;
-	decide_fill_row(c->schema, row, w, in);
+	decide_fill_row(c->schema, row, w, decide_now_input(c), in);
 	rc = km_model_contributions(c->model, in, share, NULL);
 	for (uint32_t i = 0; i < columns && rc == 0; i++) {
 		const struct km_contribution one = { c->schema->feature[i].name, (double)in[i],

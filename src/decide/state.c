@@ -6,6 +6,7 @@
  *   no model, or it gave no number                                                NO_MODEL
  *   fewer kinds of counters than the model reads                                  LOW_TIER
  *   measured more than decide.maxAge ago                                          STALE
+ *   measured more than half of it ago                                             AGING
  *
  * From there on place/judge.c follows the workload's onStale.
  */
@@ -39,14 +40,79 @@ int64_t decide_fresh_until_ns(const struct decide_context *c, int64_t measured_n
 	return until_ns;
 }
 
-static struct decide_packed judge(const struct decide_context *c, const struct km_workload *w,
-                                  enum km_data_state state, const struct km_prediction *p)
+/* Half of maxAge, and three quarters of it, before data is stale. */
+enum decide_age decide_age(const struct decide_context *c, int64_t fresh_until_ns, int64_t now_ns)
 {
-	struct km_candidate candidate = { state, p->slowdown, p->high, 0, 0 };
-	struct km_verdict v;
+	int64_t max_age_ns = c->settings.max_age_ns;
 
-	km_place_judge_one(w, &candidate, &c->rules, &v);
-	return decide_pack(v);
+	if (now_ns > fresh_until_ns) {
+		return DECIDE_AGE_LATE;
+	}
+	if (now_ns <= fresh_until_ns - max_age_ns / 2) {
+		return DECIDE_AGE_FRESH;
+	}
+	return now_ns <= fresh_until_ns - max_age_ns / 4 ? DECIDE_AGE_AGING : DECIDE_AGE_OLD;
+}
+
+enum km_data_state decide_aged_state(enum km_data_state state, enum decide_age age)
+{
+	static const enum km_data_state aged[DECIDE_AGE_N] = {
+		[DECIDE_AGE_FRESH] = KM_DATA_FRESH,
+		[DECIDE_AGE_AGING] = KM_DATA_AGING,
+		[DECIDE_AGE_OLD] = KM_DATA_AGING,
+		[DECIDE_AGE_LATE] = KM_DATA_STALE,
+	};
+
+	return state == KM_DATA_FRESH ? aged[age] : state;
+}
+
+/*
+ * By how much of its width the interval is wider. A rule of caution, not calibrated: a node seldom
+ * changes within seconds, but when it does, the prediction is of another node. Stale data keeps the
+ * bound it had: it is not scored by it, only held below the fresh.
+ */
+static const double widened[DECIDE_AGE_N] = {
+	[DECIDE_AGE_AGING] = 0.5,
+	[DECIDE_AGE_OLD] = 1,
+};
+
+static struct km_candidate candidate_of(enum km_data_state state, const struct km_prediction *p,
+                                        double width, const struct decide_harm *h,
+                                        enum decide_age age)
+{
+	struct km_candidate c = { .state = decide_aged_state(state, age),
+		                  .slowdown = p->slowdown,
+		                  .high = p->high,
+		                  .harm_worst = (double)h->worst,
+		                  .harm_mean = (double)h->mean };
+
+	if (widened[age] > 0 && isfinite(width)) {
+		c.high *= exp(widened[age] * width);
+	}
+	return c;
+}
+
+static double width_of(const struct km_prediction *p)
+{
+	return p->slowdown > 0 && p->high > p->slowdown ? log(p->high / p->slowdown) : 0;
+}
+
+const struct decide_harm decide_no_harm = { .slowdown = NAN,
+	                                    .worst_slowdown = NAN,
+	                                    .worst_limit = NAN };
+
+static void judge_ages(const struct decide_context *c, const struct km_workload *w,
+                       enum km_data_state state, const struct km_prediction *p, double width,
+                       const struct decide_harm *h, struct decide_packed *out)
+{
+	for (int age = 0; age < DECIDE_AGE_N; age++) {
+		struct km_candidate candidate =
+			candidate_of(state, p, width, h, (enum decide_age)age);
+		struct km_verdict v;
+
+		km_place_judge_one(w, &candidate, &c->rules, &v);
+		out[age] = decide_pack(v);
+	}
 }
 
 void decide_judge(const struct decide_context *c, const struct km_workload *w,
@@ -54,15 +120,27 @@ void decide_judge(const struct decide_context *c, const struct km_workload *w,
 {
 	enum km_data_state state = (enum km_data_state)k->state;
 
-	if (state == KM_DATA_FRESH) {
-		out->fresh_until_ns = decide_fresh_until_ns(c, k->measured_ns);
-		out->fresh = judge(c, w, KM_DATA_FRESH, &k->prediction);
-		out->late = judge(c, w, KM_DATA_STALE, &k->prediction);
-	} else {
-		out->fresh_until_ns = DECIDE_NEVER_FRESH;
-		out->late = judge(c, w, state, &k->prediction);
-		out->fresh = out->late;
-	}
+	out->fresh_until_ns = state == KM_DATA_FRESH ? decide_fresh_until_ns(c, k->measured_ns)
+	                                             : DECIDE_NEVER_FRESH;
+	judge_ages(c, w, state, &k->prediction, width_of(&k->prediction), &decide_no_harm,
+	           out->verdict);
+}
+
+void decide_judge_busy(const struct decide_context *c, const struct km_workload *w,
+                       struct decide_busy *b)
+{
+	judge_ages(c, w, (enum km_data_state)b->state, &b->prediction, (double)b->width, &b->harm,
+	           b->verdict);
+}
+
+double decide_scored(const struct decide_context *c, const struct km_workload *w,
+                     const struct km_prediction *p, double width, const struct decide_harm *h,
+                     enum decide_age age)
+{
+	struct km_candidate candidate =
+		candidate_of(KM_DATA_FRESH, p, isnan(width) ? width_of(p) : width, h, age);
+
+	return km_place_scored(w, &candidate, &c->rules);
 }
 
 struct km_verdict decide_judge_without(const struct decide_context *c, const struct km_workload *w,

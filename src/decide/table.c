@@ -106,7 +106,8 @@ static void enqueue(struct batch *b, uint32_t node, const double *row)
 {
 	const struct km_schema *schema = b->table->context->schema;
 
-	decide_fill_row(schema, row, &b->table->workload, b->rows + b->count * schema->count);
+	decide_fill_row(schema, row, &b->table->workload, decide_now_input(b->table->context),
+	                b->rows + b->count * schema->count);
 	b->node[b->count++] = node;
 	if (b->count == DECIDE_PREDICT_ROWS) {
 		flush(b);
@@ -146,11 +147,25 @@ static bool reuse(const struct decide_table *donor, uint32_t node, const struct 
 {
 	const struct decide_known *then = donor != NULL ? &donor->known[node] : NULL;
 
-	if (then == NULL || then->version != now->version || then->state != KM_DATA_FRESH) {
+	if (then == NULL || then->version != now->version || then->state != KM_DATA_FRESH ||
+	    then->by_effects) {
 		return false;
 	}
 	out->prediction = then->prediction;
 	return true;
+}
+
+/* Without counters, learned effects tell what pods there do to one another: without any, nothing.
+ */
+static void know_without_counters(const struct decide_context *c, struct decide_known *k)
+{
+	if (!c->effects || !c->feed || k->state != KM_DATA_ABSENT) {
+		return;
+	}
+	k->by_effects = true;
+	k->state = KM_DATA_FRESH;
+	k->measured_ns = INT64_MAX; /* who feeds us tells at once */
+	k->prediction = (struct km_prediction){ .slowdown = 1, .low = 1, .high = 1 };
 }
 
 /* returns 0 or -ENOMEM. */
@@ -170,7 +185,8 @@ static int predict(struct km_decide *d, struct decide_table *t, const struct km_
 			.measured_ns = f != NULL ? f->measured_mono_ns : 0,
 			.tier = (uint8_t)(f != NULL ? f->tier : KM_TIER_NONE),
 		};
-		if (f == NULL || k->state != KM_DATA_FRESH) {
+		know_without_counters(t->context, k);
+		if (f == NULL || k->by_effects || k->state != KM_DATA_FRESH) {
 			continue;
 		}
 		k->version = f->version;
@@ -204,6 +220,7 @@ static void judge_all(struct decide_table *t, const struct decide_table *donor)
 		const struct decide_known *k = &t->known[i];
 
 		if (alike && k->state == donor->known[i].state &&
+		    k->by_effects == donor->known[i].by_effects &&
 		    (k->state != KM_DATA_FRESH || k->version == donor->known[i].version)) {
 			t->cell[i] = donor->cell[i];
 			if (k->state == KM_DATA_FRESH) {

@@ -3,7 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "km/base/hash.h"
+
 #include "decide_internal.h"
+
+#define UID_SEED UINT64_C(0x6b6d706f64756964)
 
 /* Keys are compared and hashed as bytes: there may be none that mean nothing. */
 _Static_assert(sizeof(struct decide_key) == 3 * 8 + 2 * 4 + KM_CLASS_NAME_MAX, "no padding");
@@ -59,10 +63,15 @@ bool decide_same_question(const struct decide_key *a, const struct decide_key *b
 	return a->rps == b->rps && a->replicas == b->replicas;
 }
 
-/* How many others are on their way here nobody counts yet: none is known of. */
+/* Of others on their way here: a node that the ledger knows some of is predicted apart. */
 #define INFLIGHT_KNOWN 0.0f
 
-static float pod_input(const struct km_workload *w, enum km_pod_input input)
+float decide_now_input(const struct decide_context *c)
+{
+	return c->feed ? 0 : NAN;
+}
+
+static float pod_input(const struct km_workload *w, enum km_pod_input input, float now)
 {
 	switch (input) {
 	case KM_POD_RPS:
@@ -70,12 +79,12 @@ static float pod_input(const struct km_workload *w, enum km_pod_input input)
 	case KM_POD_REPLICAS:
 		return (float)w->replicas;
 	default:
-		return NAN; /* *_now: without a pod watch nobody knows */
+		return now;
 	}
 }
 
 void decide_fill_row(const struct km_schema *schema, const double *row, const struct km_workload *w,
-                     float *out)
+                     float now, float *out)
 {
 	for (uint32_t i = 0; i < schema->count; i++) {
 		const struct km_feature *f = &schema->feature[i];
@@ -83,7 +92,7 @@ void decide_fill_row(const struct km_schema *schema, const double *row, const st
 		if (f->scope < KM_SCOPE_POD) {
 			out[i] = (float)row[i];
 		} else if (f->scope == KM_SCOPE_POD) {
-			out[i] = pod_input(w, f->input);
+			out[i] = pod_input(w, f->input, now);
 		} else {
 			out[i] = INFLIGHT_KNOWN;
 		}
@@ -98,10 +107,75 @@ void km_decide_default_workload(struct km_decide *d, struct km_workload *out)
 	decide_context_unref(c);
 }
 
-void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struct km_workload *out)
+uint64_t decide_uid_key(struct km_name uid)
+{
+	uint64_t key = km_hash64(uid.text, uid.len, UID_SEED);
+
+	return uid.len == 0 ? 0 : key != 0 ? key : 1;
+}
+
+/* A policy that says the load of its service is about one service, whoever controls its pods. */
+static uint64_t service_of(const struct km_pod *pod, const struct km_policy *p)
+{
+	return p != NULL && isfinite(p->rps) ? km_policy_key(p->namespace, p->name)
+	                                     : km_pod_service(pod);
+}
+
+static void complain_of_two(struct km_decide *d, const struct km_policy *p,
+                            const struct km_policy *other)
+{
+	if (p == NULL || other == NULL) {
+		return;
+	}
+	km_counter_add(d->stats.conflicts, 1);
+	km_complain(&d->conflicts, km_clock_mono_ns(d->clock), "decide",
+	            "several policies match a pod namespace=%s holds=%s not=%s", p->namespace,
+	            p->name, other->name);
+}
+
+void decide_subject(struct km_decide *d, const struct decide_context *c, const struct km_pod *pod,
+                    struct km_subject *out)
+{
+	const struct km_policy *other = NULL;
+	const struct km_policy *p = km_policies_match(c->policies, pod, &other);
+	struct km_workload *w = &out->workload;
+	uint64_t service = service_of(pod, p);
+	double ready = NAN;
+
+	complain_of_two(d, p, other);
+	if (p != NULL && isfinite(p->rps)) {
+		ready = decide_ready_pods(d, c, service);
+	}
+	*out = (struct km_subject){ .uid = decide_uid_key(pod->uid) };
+	km_policy_workload(p, pod, &c->settings.default_workload, c->settings.min_max_slowdown,
+	                   ready, w);
+	out->kind = (struct km_pod_kind){
+		.service = service,
+		.policy = p != NULL ? km_policy_key(p->namespace, p->name) : 0,
+		.rps = w->rps / w->replicas,
+	};
+	memcpy(out->kind.class_name, w->class_name, strnlen(w->class_name, KM_CLASS_NAME_MAX - 1));
+	if (out->kind.class_name[0] != '\0') {
+		out->kind.effects =
+			km_decide_effects_key(out->kind.class_name, strlen(out->kind.class_name));
+	}
+	if (p != NULL) {
+		(void)km_policy_path(p, out->policy);
+	}
+}
+
+void km_decide_subject(struct km_decide *d, const struct km_pod *pod, struct km_subject *out)
 {
 	struct decide_context *c = decide_context_get(d);
 
-	km_pod_workload(pod, &c->settings.default_workload, c->settings.min_max_slowdown, out);
+	decide_subject(d, c, pod, out);
 	decide_context_unref(c);
+}
+
+void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struct km_workload *out)
+{
+	struct km_subject who;
+
+	km_decide_subject(d, pod, &who);
+	*out = who.workload;
 }

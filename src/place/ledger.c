@@ -185,17 +185,38 @@ static uint32_t renew(struct km_ledger *l, uint64_t uid, enum ledger_state state
 	return e;
 }
 
+bool km_ledger_has(const struct km_ledger *l, uint64_t uid)
+{
+	return uid != 0 && ledger_entry_find(l, uid) != 0;
+}
+
 uint64_t km_ledger_revision(const struct km_ledger *l)
 {
 	return l->revision;
 }
 
+size_t km_ledger_draw(uint64_t uid, size_t count, size_t *position)
+{
+	size_t shares = count < KM_LEDGER_SHARED_MAX ? count : KM_LEDGER_SHARED_MAX;
+	double draw = (double)(km_hash64(&uid, sizeof(uid), DRAW_SEED) >> 11) * 0x1p-53;
+
+	for (size_t i = 0; i < shares; i++) {
+		/* every one is as likely to be drawn, and none twice */
+		size_t at = count == shares
+		                    ? i
+		                    : (size_t)(((double)i + draw) * (double)count / (double)shares);
+
+		position[i] = at < count ? at : count - 1;
+	}
+	return shares;
+}
+
 void km_ledger_reserve(struct km_ledger *l, uint64_t uid, const struct km_pod_kind *kind,
                        const uint64_t *node, size_t count, int64_t now_ns, int64_t running_ns)
 {
-	size_t shares = count < KM_LEDGER_SHARED_MAX ? count : KM_LEDGER_SHARED_MAX;
+	size_t position[KM_LEDGER_SHARED_MAX];
+	size_t shares = km_ledger_draw(uid, count, position);
 	uint32_t e = uid != 0 ? ledger_entry_find(l, uid) : 0;
-	double draw = (double)(km_hash64(&uid, sizeof(uid), DRAW_SEED) >> 11) * 0x1p-53;
 
 	if (uid == 0 || (e != 0 && l->entry[e].state == LEDGER_BOUND)) {
 		return;
@@ -211,12 +232,7 @@ void km_ledger_reserve(struct km_ledger *l, uint64_t uid, const struct km_pod_ki
 		return;
 	}
 	for (size_t i = 0; i < shares; i++) {
-		/* of more nodes than shares every one is as likely to be drawn, and none twice */
-		size_t at = count == shares
-		                    ? i
-		                    : (size_t)(((double)i + draw) * (double)count / (double)shares);
-
-		add_place(l, e, node[at < count ? at : count - 1], 1.0 / (double)shares);
+		add_place(l, e, node[position[i]], 1.0 / (double)shares);
 	}
 	l->stats.reserved++;
 }
@@ -305,6 +321,15 @@ void km_ledger_set_platform(struct km_ledger *l, uint64_t node, uint64_t platfor
 	}
 }
 
+void km_ledger_tag(struct km_ledger *l, uint64_t node, uint64_t tag)
+{
+	uint32_t n = ledger_node_find(l, node);
+
+	if (n != 0) {
+		l->node[n].tag = tag;
+	}
+}
+
 /* What an item is to a digest. */
 struct trace {
 	uint64_t kind;
@@ -353,7 +378,9 @@ static bool tell(struct km_ledger *l, uint32_t n, uint64_t except, uint32_t own,
 	if (node->oldest == 0) {
 		return false;
 	}
-	*out = (struct km_ledger_busy){ .node = node->key, .platform = node->platform };
+	*out = (struct km_ledger_busy){ .node = node->key,
+		                        .platform = node->platform,
+		                        .tag = node->tag };
 	if (is_on(l, own, n)) {
 		out->digest = digest_of(l, n, except, &count);
 		return count > 0;

@@ -41,6 +41,7 @@ struct ledger_node {
 	uint64_t key;
 	uint64_t platform;
 	uint64_t digest;
+	uint64_t tag;
 	uint32_t oldest, newest; /* places */
 	uint32_t next;           /* in its bucket, or among the free */
 	bool digest_holds;

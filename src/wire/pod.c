@@ -16,6 +16,7 @@
 #define MAX_SLOWDOWN_LOWEST  1.05 /* the least that km_workload can mean */
 #define MAX_SLOWDOWN_HIGHEST 1e6  /* beyond any tolerance: a slip of the pen */
 #define RPS_HIGHEST          1e9  /* beyond any service: likewise */
+#define LABELS_MAX           256  /* of one pod; few have more than a dozen */
 
 /* The wanted members of an object slice; everything absent when it is none. */
 static void members(const struct km_json_slice *object, const struct km_json_want *want,
@@ -80,6 +81,73 @@ static int take_class(const struct km_json_slice *slice, struct km_arena *arena,
 	return rc;
 }
 
+/* An array's entries or an object's members are read one by one; none when it is neither. */
+static bool enter(struct km_scan *s, const struct km_json_slice *slice, enum km_json_kind kind)
+{
+	km_scan_init(s, slice->text, slice->len, KM_SCAN_DEPTH_MAX, NULL);
+	if (slice->kind != kind)
+		return false;
+	return (kind == KM_JSON_OBJECT ? km_scan_object(s) : km_scan_array(s)) == 0;
+}
+
+/* Labels whose value is no string are left out, as are those beyond the most. */
+static int take_labels(const struct km_json_slice *labels, struct km_arena *arena,
+                       struct km_pod *pod)
+{
+	struct km_json_slice key;
+	struct km_json_slice value;
+	struct km_label *label;
+	struct km_scan s;
+	int rc = 0;
+
+	if (!enter(&s, labels, KM_JSON_OBJECT))
+		return 0;
+	label = km_arena_alloc(arena, LABELS_MAX * sizeof(*label));
+	if (!label)
+		return -ENOMEM;
+	while (rc == 0 && pod->label_count < LABELS_MAX &&
+	       km_scan_member(&s, &key) == KM_SCAN_MORE && km_scan_value(&s, &value) == 0) {
+		struct km_label *one = &label[pod->label_count];
+
+		if (value.kind != KM_JSON_STRING)
+			continue;
+		rc = take_text(&key, arena, &one->key);
+		if (rc == 0)
+			rc = take_text(&value, arena, &one->value);
+		pod->label_count += rc == 0;
+	}
+	pod->label = label;
+	return rc;
+}
+
+/* The one owner that controls the pod. */
+static int take_owner(const struct km_json_slice *owners, struct km_arena *arena,
+                      struct km_pod *pod)
+{
+	struct km_json_slice controller;
+	struct km_json_slice kind;
+	struct km_json_slice name;
+	const struct km_json_want in_owner[] = {
+		{ "controller", &controller },
+		{ "kind", &kind },
+		{ "name", &name },
+	};
+	struct km_json_slice owner;
+	struct km_scan s;
+	int rc;
+
+	if (!enter(&s, owners, KM_JSON_ARRAY))
+		return 0;
+	while (km_scan_element(&s) == KM_SCAN_MORE && km_scan_value(&s, &owner) == 0) {
+		members(&owner, in_owner, KM_ARRAY_LEN(in_owner));
+		if (controller.kind != KM_JSON_TRUE)
+			continue;
+		rc = take_text(&kind, arena, &pod->owner_kind);
+		return rc != 0 ? rc : take_text(&name, arena, &pod->owner_name);
+	}
+	return 0;
+}
+
 int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struct km_pod *out)
 {
 	struct km_json_slice metadata;
@@ -87,15 +155,16 @@ int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struc
 	struct km_json_slice namespace;
 	struct km_json_slice uid;
 	struct km_json_slice annotations;
+	struct km_json_slice labels;
+	struct km_json_slice owners;
 	struct km_json_slice rps;
 	struct km_json_slice max_slowdown;
 	struct km_json_slice class_name;
 	const struct km_json_want in_pod[] = { { "metadata", &metadata } };
 	const struct km_json_want in_metadata[] = {
-		{ "name", &name },
-		{ "namespace", &namespace },
-		{ "uid", &uid },
-		{ "annotations", &annotations },
+		{ "name", &name },     { "namespace", &namespace },
+		{ "uid", &uid },       { "annotations", &annotations },
+		{ "labels", &labels }, { "ownerReferences", &owners },
 	};
 	const struct km_json_want in_annotations[] = {
 		{ "kubemarla.io/rps", &rps },
@@ -111,6 +180,8 @@ int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struc
 	if ((rc = take_text(&name, arena, &out->name)) != 0 ||
 	    (rc = take_text(&namespace, arena, &out->namespace)) != 0 ||
 	    (rc = take_text(&uid, arena, &out->uid)) != 0 ||
+	    (rc = take_labels(&labels, arena, out)) != 0 ||
+	    (rc = take_owner(&owners, arena, out)) != 0 ||
 	    (rc = take_number(&rps, arena, nextafter(0, 1), RPS_HIGHEST, out, &out->rps)) != 0 ||
 	    (rc = take_number(&max_slowdown, arena, MAX_SLOWDOWN_LOWEST, MAX_SLOWDOWN_HIGHEST, out,
 	                      &out->max_slowdown)) != 0)

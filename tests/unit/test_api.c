@@ -91,15 +91,14 @@ static struct km_verdict verdict_of(struct km_name name)
 	return (struct km_verdict){ true, false, KM_REASON_FITS, 9 };
 }
 
-int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,
-                       const struct km_name *names, size_t count, struct km_arena *arena,
-                       struct km_verdict *verdict)
+int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
+                    struct km_verdict *verdict)
 {
 	(void)d;
 	(void)arena;
-	seen_rps = w->rps;
-	for (size_t i = 0; i < count; i++)
-		verdict[i] = verdict_of(names[i]);
+	seen_rps = ask->who->workload.rps;
+	for (size_t i = 0; i < ask->count; i++)
+		verdict[i] = verdict_of(ask->names[i]);
 	return decide_rc;
 }
 
@@ -124,6 +123,13 @@ int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct
 	return decide_rc;
 }
 
+int km_decide_run_subject(struct km_decide *d, const struct km_subject *who,
+                          const struct km_name *names, size_t count, struct km_arena *arena,
+                          struct km_decision *out)
+{
+	return km_decide_run(d, &who->workload, names, count, arena, out);
+}
+
 int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct km_name name,
                       struct km_contribution *out, size_t max, struct km_explanation *sum,
                       struct km_model **model)
@@ -144,12 +150,19 @@ void km_decide_default_workload(struct km_decide *d, struct km_workload *out)
 	*out = (struct km_workload){ .rps = 1000, .replicas = 1, .max_slowdown = 2 };
 }
 
-void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struct km_workload *out)
+void km_decide_subject(struct km_decide *d, const struct km_pod *pod, struct km_subject *out)
 {
 	struct km_workload base;
 
 	km_decide_default_workload(d, &base);
-	km_pod_workload(pod, &base, 1.2, out);
+	*out = (struct km_subject){ .uid = pod->uid.len };
+	km_pod_workload(pod, &base, 1.2, &out->workload);
+}
+
+void km_decide_recorded_subject(const struct km_workload *w, struct km_name uid,
+                                struct km_subject *out)
+{
+	*out = (struct km_subject){ .workload = *w, .uid = uid.len };
 }
 
 struct km_model *km_decide_get_model(struct km_decide *d)

@@ -89,7 +89,7 @@ static void want_same(const struct km_schema *schema, const double *served, cons
 	const struct km_workload pod = { .rps = RPS, .replicas = 1 };
 	float row[NAMES];
 
-	decide_fill_row(schema, served, &pod, row);
+	decide_fill_row(schema, served, &pod, NAN, row);
 	for (size_t i = 0; i < NAMES; i++) {
 		bool now = strcmp(names[i], "pod.rps_now") == 0;
 

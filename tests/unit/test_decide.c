@@ -72,7 +72,7 @@ static void what_nobody_knows_is_nan_and_nobody_is_on_the_way(void **state)
 
 	(void)state;
 	assert_int_equal(km_schema_create(names, 7, 60, 5, &s, NULL), 0);
-	decide_fill_row(s, row, &pod, out);
+	decide_fill_row(s, row, &pod, NAN, out);
 	assert_true(out[0] == 1500 && out[1] == 1.5F && out[4] == 2);
 	assert_true(isnan(out[2]) && isnan(out[5]));
 	assert_true(out[3] == 0);
@@ -199,7 +199,7 @@ static struct km_candidate expected(const struct world *w, const struct km_decis
 {
 	struct km_candidate c = { .state = n->state, .slowdown = NAN, .high = NAN };
 
-	if (n->state == KM_DATA_FRESH || n->state == KM_DATA_STALE) {
+	if (n->state <= KM_DATA_STALE) {
 		struct km_prediction p = ask_model(w, row, rps);
 
 		c.slowdown = p.slowdown;

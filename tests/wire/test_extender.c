@@ -41,7 +41,8 @@ static struct daemon the_daemon;
 static int set_up(void **state)
 {
 	daemon_init(&the_daemon);
-	extender_start(&the_daemon, EXTENDER_NODES EXTENDER_MODEL "decide: {maxAge: 1h}\n");
+	extender_start(&the_daemon,
+	               EXTENDER_NODES EXTENDER_MODEL "decide: {maxAge: 1h, ledger: off}\n");
 	*state = &the_daemon;
 	return 0;
 }

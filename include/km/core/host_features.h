@@ -21,7 +21,8 @@ struct km_host_features {
 	uint64_t version; /* equal version (same host, same schema) = equal rows; 0 = no data */
 	int64_t measured_mono_ns; /* when the newest sample was read (monotonic); 0 = never */
 	int64_t measured_wall_ns;
-	double covered_s; /* seconds of the window filled */
+	int64_t window_end_mono_ns; /* when its newest bin closed; 0 = measured_mono_ns */
+	double covered_s;           /* seconds of the window filled */
 	enum km_tier tier;
 	uint32_t outside_cpus;        /* CPUs of the host in no node */
 	struct km_readings *readings; /* of the newest bin, one reference held; NULL = none */

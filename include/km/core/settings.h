@@ -85,6 +85,7 @@ struct km_decide_settings {
 	double min_max_slowdown;
 	double risk;                  /* quantile of the interval that is scored, 0.5 to 0.95 */
 	bool harm_filter, harm_score; /* whether harm to incumbents rejects, and lowers scores */
+	bool ledger_off;              /* pods in flight are not counted, nothing is reserved */
 	int64_t reservation_ttl_ns;   /* without a pod feed; 0 = the model's window */
 	double unknown_slowdown;      /* that a pod in flight is taken to cause where nothing is
 	                                 known of it; 1 or less = none */

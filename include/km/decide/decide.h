@@ -129,15 +129,27 @@ void km_decide_pod_workload(struct km_decide *d, const struct km_pod *pod, struc
 /* The same with who it is. Policies that contradict each other are complained about here. */
 void km_decide_subject(struct km_decide *d, const struct km_pod *pod, struct km_subject *out);
 
+/* Who asked a workload once, of whom no more is known than that and its UID. Any thread. */
+void km_decide_recorded_subject(const struct km_workload *w, struct km_name uid,
+                                struct km_subject *out);
+
 enum km_call {
 	KM_CALL_FILTER,     /* reserves when exactly one node passes */
 	KM_CALL_PRIORITIZE, /* reserves on the top answer, shared by those that tie */
 	KM_CALL_ASK,        /* reserves nothing */
 };
 
+/* One request for a pod; all borrowed. */
+struct km_ask {
+	const struct km_subject *who;
+	enum km_call call;
+	const struct km_name *names; /* [count] */
+	size_t count;
+};
+
 /*
- * The hot path of /filter and /prioritize: verdict[i] for names[i]. Costs a hash look-up and a copy
- * per name once the workload is known; whether data is fresh is judged now, not when it was
+ * The hot path of /filter and /prioritize: verdict[i] for ask->names[i]. Costs a hash look-up and a
+ * copy per name once the workload is known; whether data is fresh is judged now, not when it was
  * predicted. Names that occur twice are judged twice. The subject's own entry in the ledger is not
  * seen; at the end it is replaced. Two pods decided at once see each other: who comes to reserve
  * and finds another reservation on one of its nodes scores anew, twice at most.
@@ -147,15 +159,13 @@ enum km_call {
  *
  * best (NULL allowed): the decision, with node[] of the best_max best (they pass, then by score,
  * then in the order asked), best first.
- * verdict [count] and *who are the caller's; scratch and best come from `arena`.
+ * verdict [ask->count] is the caller's; scratch and best come from `arena`.
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
  */
-int km_decide_place(struct km_decide *d, const struct km_subject *who, enum km_call call,
-                    const struct km_name *names, size_t count, struct km_arena *arena,
+int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
                     struct km_verdict *verdict);
-int km_decide_place_best(struct km_decide *d, const struct km_subject *who, enum km_call call,
-                         const struct km_name *names, size_t count, struct km_arena *arena,
+int km_decide_place_best(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
                          struct km_verdict *verdict, struct km_decision *best, size_t best_max);
 
 /* The same for a workload that is no pod. */

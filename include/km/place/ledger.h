@@ -52,6 +52,7 @@ struct km_ledger_busy {
 	uint64_t node;
 	uint64_t platform; /* as km_ledger_set_platform said; 0 = not known */
 	uint64_t digest;
+	uint64_t tag; /* as km_ledger_tag said; 0 = nothing */
 };
 
 struct km_ledger_stats {
@@ -62,13 +63,22 @@ struct km_ledger_stats {
 struct km_ledger *km_ledger_create(void); /* NULL when out of memory */
 void km_ledger_free(struct km_ledger *l); /* NULL allowed */
 
+bool km_ledger_has(const struct km_ledger *l, uint64_t uid);
+
 /* Changes with every change of any entry. */
 uint64_t km_ledger_revision(const struct km_ledger *l);
 
 /*
+ * Which of `count` nodes share the pod's reservation: all of them, or so many drawn, by uid alone,
+ * that the shares are right on average. position [KM_LEDGER_SHARED_MAX], ascending. returns how
+ * many.
+ */
+size_t km_ledger_draw(uint64_t uid, size_t count, size_t *position);
+
+/*
  * Pod `uid` is expected on one of node [count], each as likely: replaces its reservation. Of more
- * than KM_LEDGER_SHARED_MAX nodes so many are drawn, by uid alone, so that the shares are right on
- * average. count 0 drops its reservation. A bound pod is not reserved again.
+ * than KM_LEDGER_SHARED_MAX nodes so many are drawn. count 0 drops its reservation. A bound pod is
+ * not reserved again.
  * running_ns: when counters are taken to see it (without a feed: now); INT64_MAX = the feed tells.
  */
 void km_ledger_reserve(struct km_ledger *l, uint64_t uid, const struct km_pod_kind *kind,
@@ -93,6 +103,9 @@ void km_ledger_clear(struct km_ledger *l);
 /* Which machine the node is of, for learned effects. Kept while the node has entries or a platform.
  */
 void km_ledger_set_platform(struct km_ledger *l, uint64_t node, uint64_t platform);
+
+/* A note of the caller's on a node with entries, so that it need not look it up again. */
+void km_ledger_tag(struct km_ledger *l, uint64_t node, uint64_t tag);
 
 /*
  * Nodes with entries, without those of pod `except` (0 = none): out [max], in an order that stays
