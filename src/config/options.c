@@ -379,7 +379,7 @@ static const struct conf_option settings_rows[] = {
 		.choices = switches,
 		.reload = true,
 		.help = "Whether pods on their way to a node count although its counters do not "
-	                "show "
+			"show "
 			"them yet. off is for comparison: a burst of pods then goes to one node.",
 		FIELD(km_settings, decide.ledger_off),
 	},
@@ -481,81 +481,6 @@ static const struct conf_option settings_rows[] = {
 		FIELD(km_settings, decide.default_workload.max_slowdown),
 	},
 };
-
-static const struct conf_option node_rows[] = {
-	{
-		.key = "name",
-		.type = CONF_CUSTOM,
-		.custom = conf_parse_node_name,
-		.required = true,
-		.want = "a node name of 1 to 253 letters, digits, '-', '.' or '_'",
-		.help = "Name of the node in Kubernetes.",
-		FIELD(km_node_settings, name),
-	},
-	{
-		.key = "cpus",
-		.type = CONF_CUSTOM,
-		.custom = conf_parse_cpus,
-		.shown = "those of its control group, else all CPUs of its host",
-		.want = "a CPU list such as \"0-2,5\"",
-		.help = "Its logical CPUs.",
-		FIELD(km_node_settings, cpus),
-	},
-	{
-		.key = "cgroup",
-		.type = CONF_STRING,
-		.preset = "",
-		.help = "Path of its control group below the hierarchy's root, the same in all "
-			"hierarchies: the source os reads its pressure and throttling, and "
-			"without cpus its cpuset says which CPUs the node has. Only for nodes on "
-			"this host.",
-		FIELD(km_node_settings, cgroup),
-	},
-};
-
-static const struct conf_option replay_rows[] = {
-	{
-		.key = "file",
-		.type = CONF_STRING,
-		.required = true,
-		.help = "A trace written by pcm -csv, plain or gzip; relative paths start at the "
-			"current directory.",
-		FIELD(km_replay_settings, file),
-	},
-	{
-		.key = "node",
-		.type = CONF_CUSTOM,
-		.custom = conf_parse_replay_nodes,
-		.want = "the name of a node in nodes",
-		.help = "The node on the traced host.",
-	},
-	{
-		.key = "nodes",
-		.type = CONF_CUSTOM,
-		.custom = conf_parse_replay_nodes,
-		.want = "a list of names of nodes in nodes",
-		.help = "The nodes on the traced host, when there are several.",
-	},
-	{
-		.key = "speed",
-		.type = CONF_NUMBER,
-		.preset = "1",
-		.unit = "trace s per s",
-		.min = 0.001,
-		.max = 1e6,
-		.help = "How fast trace time runs.",
-		FIELD(km_replay_settings, speed),
-	},
-	{
-		.key = "loop",
-		.type = CONF_BOOL,
-		.preset = "false",
-		.help = "Whether the trace begins again after its end.",
-		FIELD(km_replay_settings, loop),
-	},
-};
 /* clang-format on */
 
 const struct conf_table conf_settings_table = { settings_rows, KM_ARRAY_LEN(settings_rows) };
-const struct conf_table conf_node_table = { node_rows, KM_ARRAY_LEN(node_rows) };
-const struct conf_table conf_replay_table = { replay_rows, KM_ARRAY_LEN(replay_rows) };

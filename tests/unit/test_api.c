@@ -94,8 +94,7 @@ static struct km_verdict verdict_of(struct km_name name)
 int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
                     struct km_verdict *verdict)
 {
-	(void)d;
-	(void)arena;
+	(void)d, (void)arena;
 	seen_rps = ask->who->workload.rps;
 	for (size_t i = 0; i < ask->count; i++)
 		verdict[i] = verdict_of(ask->names[i]);
@@ -134,10 +133,7 @@ int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct k
                       struct km_contribution *out, size_t max, struct km_explanation *sum,
                       struct km_model **model)
 {
-	(void)d;
-	(void)w;
-	(void)name;
-	(void)max;
+	(void)d, (void)w, (void)name, (void)max;
 	*model = NULL;
 	out[0] = (struct km_contribution){ "host.mem_write_bytes_per_s.mean", 4.1e9, 0.25, 0.31 };
 	*sum = (struct km_explanation){ 1.5, 1.75, -0.06 };
