@@ -47,6 +47,9 @@ int km_cli_ask(int argc, char **argv);
 int km_cli_top(int argc, char **argv);
 int km_cli_why(int argc, char **argv); /* why.c */
 
+/* What a daemon has decided: replay.c */
+int km_cli_replay(int argc, char **argv);
+
 #define KM_CLI_SERVER "http://127.0.0.1:9191" /* listen.address and listen.port as they come */
 
 /* Asking it: remote.c. What goes wrong is told on stderr; each returns an exit code. */

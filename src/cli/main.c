@@ -24,6 +24,7 @@ static const struct km_cli_command commands[] = {
 	{ "eval", "judge a model on recorded runs", km_cli_eval },
 	{ "help", "list the commands, or explain one", help_command },
 	{ "model", "show, check or compare model files", km_cli_model },
+	{ "replay", "decide again what a log says, with another model", km_cli_replay },
 	{ "search", "look for a better training recipe", km_cli_search },
 	{ "top", "show the nodes of a running daemon", km_cli_top },
 	{ "train", "train a model on recorded runs", km_cli_train },
