@@ -173,8 +173,8 @@ static void read_source(struct km_agent *a, struct agent_source *src, int64_t no
 	if (now_ns - src->live_ns >= BACKOFF_MAX_NS) {
 		src->backoff_ns = 0;
 	}
-	km_recovered(&src->complaint, "agent", "source back kind=%s file=%s", src->settings->kind,
-	             name_of(src));
+	km_recovered(&src->complaint, "agent", "source back kind=%s detail=\"%s\"",
+	             src->settings->kind, name_of(src));
 	if (state == KM_SOURCE_ENDED && !src->ended_said) {
 		km_log_info("agent", "trace ended file=%s rows=%llu bad=%llu", name_of(src),
 		            (unsigned long long)src->stats.rows,
