@@ -12,7 +12,11 @@ static const char *path_of(const struct decide_context *c, uint64_t policy, stru
 	const struct km_policy *p = km_policies_find(c->policies, policy);
 	char path[KM_POLICY_PATH_MAX];
 
-	return p != NULL ? km_arena_strndup(arena, km_policy_path(p, path), strlen(path)) : NULL;
+	if (p == NULL) {
+		return NULL;
+	}
+	(void)km_policy_path(p, path);
+	return km_arena_strndup(arena, path, strlen(path));
 }
 
 static void describe_harm(const struct decide_context *c, const struct decide_harm *h,

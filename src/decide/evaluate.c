@@ -224,6 +224,7 @@ static void keep(struct evaluator *e, const struct evaluated *n)
 	b->width = (float)n->own.width;
 	b->plain = !n->own.known;
 	if (!n->own.known) {
+		b->version = 0; /* the model failed: the next request tries again */
 		return;
 	}
 	b->prediction = (struct km_prediction){

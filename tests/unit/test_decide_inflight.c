@@ -84,7 +84,7 @@ static void what_nothing_is_known_of_costs_what_the_setting_says(void **state)
 static void pods_beyond_the_training_range_are_unknown(void **state)
 {
 	struct km_pod web = pod_of("web-1", "web", "");
-	char uid[8];
+	char uid[16];
 	struct world w;
 
 	(void)state;
