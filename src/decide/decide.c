@@ -46,6 +46,7 @@ static size_t judge_some(const struct decide_view *view, const int64_t *at, size
 		age = decide_age(view->context, cell->fresh_until_ns, now_ns);
 		verdict[i] = decide_unpack(busy != NULL && !busy->plain ? busy->verdict[age]
 		                                                        : cell->verdict[age]);
+		verdict[i].inflight = busy != NULL ? busy->quarters : 0;
 		untrusted += age == DECIDE_AGE_LATE;
 	}
 	return untrusted;
@@ -71,6 +72,9 @@ static size_t judge(const struct decide_view *view, const struct km_name *names,
 	}
 	if (untrusted > 0) {
 		km_place_settle(&view->table->workload, verdict, count);
+	}
+	if (view->overlay != NULL) {
+		km_place_spread(&view->table->workload, verdict, count);
 	}
 	return count - untrusted;
 }

@@ -73,13 +73,15 @@ struct decide_directory {
 	uint64_t key[];    /* [node_count] */
 };
 
-/* A verdict in four bytes: four nodes share a cache line. */
+/* A verdict in four bytes. */
 struct decide_packed {
 	uint8_t passes : 1;
 	uint8_t unresolvable : 1;
-	uint8_t reason;
-	int16_t score;
+	uint8_t reason : 6;
+	uint8_t score; /* KM_PLACE_SCALE_MAX at most */
+	uint16_t fine;
 };
+_Static_assert(KM_REASON_N <= 64 && KM_PLACE_SCALE_MAX <= UINT8_MAX, "they fit");
 
 /* What a request looks at. */
 struct decide_cell {
@@ -114,8 +116,9 @@ struct decide_busy {
 	struct decide_harm harm;
 	float width; /* of the interval in ln slowdown, upwards, without pods in flight */
 	struct decide_packed verdict[DECIDE_AGE_N];
-	uint8_t state; /* of the table's node then */
-	bool plain;    /* the table's own verdict holds: nothing can be said of it */
+	uint8_t quarters; /* pods in flight, as place has them */
+	uint8_t state;    /* of the table's node then */
+	bool plain;       /* the table's own verdict holds: nothing can be said of it */
 	bool bound;
 };
 
@@ -267,8 +270,9 @@ static inline struct decide_packed decide_pack(struct km_verdict v)
 {
 	return (struct decide_packed){ .passes = v.passes,
 		                       .unresolvable = v.unresolvable,
-		                       .reason = (uint8_t)v.reason,
-		                       .score = (int16_t)v.score };
+		                       .reason = (uint8_t)v.reason & 63,
+		                       .score = (uint8_t)v.score,
+		                       .fine = v.fine };
 }
 
 static inline struct km_verdict decide_unpack(struct decide_packed p)
@@ -276,7 +280,8 @@ static inline struct km_verdict decide_unpack(struct decide_packed p)
 	return (struct km_verdict){ .passes = p.passes,
 		                    .unresolvable = p.unresolvable,
 		                    .reason = (enum km_reason)p.reason,
-		                    .score = p.score };
+		                    .score = p.score,
+		                    .fine = p.fine };
 }
 
 /* Nothing is known of any incumbent. */

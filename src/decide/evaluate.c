@@ -221,6 +221,9 @@ static void keep(struct evaluator *e, const struct evaluated *n)
 
 	b->bound = n->own.bound;
 	b->inflight = n->own.in_flight;
+	b->quarters =
+		km_place_quarters(b->inflight.service + b->inflight.model + b->inflight.footprint +
+	                          b->inflight.effects + b->inflight.unknown);
 	b->width = (float)n->own.width;
 	b->plain = !n->own.known;
 	if (!n->own.known) {

@@ -21,10 +21,15 @@ static int32_t middle(uint32_t scale)
 	return km_place_score(NAN, NAN, scale);
 }
 
-static bool is_trusted(const struct km_verdict *v)
+bool place_is_trusted(const struct km_verdict *v)
 {
 	return v->reason == KM_REASON_FITS || v->reason == KM_REASON_TOO_SLOW ||
 	       v->reason == KM_REASON_HARM;
+}
+
+static uint16_t fine_of(double worth)
+{
+	return (uint16_t)lround(worth * UINT16_MAX);
 }
 
 static void judge_trusted(const struct km_workload *w, const struct km_candidate *c,
@@ -32,14 +37,15 @@ static void judge_trusted(const struct km_workload *w, const struct km_candidate
 {
 	bool too_slow = c->slowdown > km_place_limit(w->max_slowdown);
 	bool harms = rules->harm_filter && c->harm_worst > 1;
+	double scored = km_place_scored(w, c, rules);
 
 	*out = (struct km_verdict){
 		.passes = (!too_slow && !harms) || w->mode != KM_MODE_ENFORCE,
 		.reason = too_slow ? KM_REASON_TOO_SLOW
 		          : harms  ? KM_REASON_HARM
 		                   : KM_REASON_FITS,
-		.score =
-			km_place_score(km_place_scored(w, c, rules), w->max_slowdown, rules->scale),
+		.score = km_place_score(scored, w->max_slowdown, rules->scale),
+		.fine = fine_of(km_place_worth(scored, w->max_slowdown)),
 	};
 }
 
@@ -99,7 +105,7 @@ static int32_t median_of_trusted(const struct km_verdict *v, size_t count)
 	int32_t score = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (is_trusted(&v[i])) {
+		if (place_is_trusted(&v[i])) {
 			with_score[v[i].score]++;
 			trusted++;
 		}
@@ -124,7 +130,7 @@ void km_place_settle(const struct km_workload *w, struct km_verdict *v, size_t c
 	}
 	median = median_of_trusted(v, count);
 	for (size_t i = 0; i < count; i++) {
-		if (!is_trusted(&v[i]) && v[i].score > median) {
+		if (!place_is_trusted(&v[i]) && v[i].score > median) {
 			v[i].score = median;
 		}
 	}
@@ -137,4 +143,5 @@ void km_place_judge(const struct km_workload *w, const struct km_candidate *c, s
 		km_place_judge_one(w, &c[i], rules, &out[i]);
 	}
 	km_place_settle(w, out, count);
+	km_place_spread(w, out, count);
 }

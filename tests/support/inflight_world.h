@@ -75,9 +75,10 @@ int km_model_predict(struct km_model *m, const float *rows, size_t row_count,
 {
 	void (*before)(void *) = m->before;
 
-	m->before = NULL;
-	if (before != NULL)
+	if (before != NULL) {
+		m->before = NULL;
 		before(m->before_ctx);
+	}
 	for (size_t i = 0; i < row_count; i++) {
 		const float *row = rows + i * m->schema->count;
 		double s = m->slowdown(row);

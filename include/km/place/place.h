@@ -60,8 +60,14 @@ struct km_verdict {
 	bool passes;
 	bool unresolvable; /* rejected for a reason that evicting pods cannot help */
 	enum km_reason reason;
-	int32_t score; /* 0 .. scale */
+	int32_t score;    /* 0 .. scale */
+	uint16_t fine;    /* the same before rounding, in 1/65535 of the scale */
+	uint8_t inflight; /* pods on their way that were counted, in quarters, 255 = 63.75 or more:
+	                     the caller's, km_place_spread reads it */
 };
+
+/* Pods as `inflight` has them. */
+uint8_t km_place_quarters(double pods);
 
 /*
  * Fixed texts, identical for every node and without numbers: kube-scheduler aggregates
@@ -74,6 +80,9 @@ const char *km_reason_code(enum km_reason r); /* "PredictedSlowdown": for metric
 #define KM_PLACE_MAX_SLOWDOWN_MIN 1.05
 /* Scores are counted by value; a higher scale is taken for this one. */
 #define KM_PLACE_SCALE_MAX 100
+
+/* The score before rounding, 0 .. 1; 0.5 for no number. */
+double km_place_worth(double slowdown, double max_slowdown);
 
 /*
  * score = scale (1 - 0.8 r) for r <= 1, scale 0.2 / r above, r = max(0, ln s / ln max_slowdown):
@@ -146,7 +155,16 @@ void km_place_judge_one(const struct km_workload *w, const struct km_candidate *
 void km_place_settle(const struct km_workload *w, struct km_verdict *v, size_t count);
 
 /*
- * Both steps for all candidates of one pod: c [count] -> out [count], same order. Permuting c
+ * Integer scores make ties, and of those a scheduler takes one at random; in a burst that undoes
+ * part of what the ledger knows. So of the nodes that tie for the best score, those with at least
+ * half a pod more in flight than the fastest of them lose a point, and with them whatever is
+ * slower: a slower node never scores higher by it. At 0 the others gain one. v [count] in place,
+ * settled.
+ */
+void km_place_spread(const struct km_workload *w, struct km_verdict *v, size_t count);
+
+/*
+ * All steps for all candidates of one pod: c [count] -> out [count], same order. Permuting c
  * permutes out. Never fails.
  */
 void km_place_judge(const struct km_workload *w, const struct km_candidate *c, size_t count,
