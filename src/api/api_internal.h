@@ -62,21 +62,22 @@ int km_api_decode_args(struct km_api *api, const struct km_http_request *req,
                        struct km_http_reply *reply, struct km_extender_args *args,
                        struct km_subject *who) KM_MUST_CHECK;
 
-/*
- * Verdicts [args->count] in the request's arena, counted; NULL when memory ran out: be neutral. The
- * pod's reservation follows from them.
- */
-const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_request *req,
-                                      const struct km_extender_args *args,
-                                      const struct km_subject *who, enum km_call call);
+/* What came of one call; all of it lives in the request's arena. */
+struct km_api_judged {
+	const struct km_verdict *verdict; /* [args->count]; NULL when memory ran out: be neutral */
+	struct km_recorded record;        /* counts, when decisions are remembered */
+	struct km_decision detail;        /* the nodes to remember */
+};
 
-/*
- * remember.c: the verdicts [args->count] of one call (KM_RECORD_FILTER, KM_RECORD_PRIORITIZE) into
- * the ring of decisions. verdict NULL: nothing was decided.
- */
+/* Judges, counts, and makes the pod's reservation, which follows from the verdicts. */
+void km_api_judge(struct km_api *api, const struct km_http_request *req,
+                  const struct km_extender_args *args, const struct km_subject *who,
+                  enum km_call call, struct km_api_judged *out);
+
+/* remember.c: one call (KM_RECORD_FILTER, KM_RECORD_PRIORITIZE) into the ring of decisions. */
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
                      const struct km_extender_args *args, const struct km_subject *who,
-                     const struct km_verdict *verdict, unsigned call);
+                     struct km_api_judged *judged, unsigned call);
 
 /*
  * query.c: a whole number of the query string; *out stays when it is absent. returns false when it

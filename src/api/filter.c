@@ -34,7 +34,7 @@ void km_api_filter(struct km_api *api, const struct km_http_request *req,
 {
 	struct km_extender_reason reasons[OUTCOMES];
 	struct km_extender_args args;
-	const struct km_verdict *verdict;
+	struct km_api_judged judged;
 	struct km_subject who;
 
 	if (km_api_decode_args(api, req, reply, &args, &who) != 0)
@@ -43,9 +43,10 @@ void km_api_filter(struct km_api *api, const struct km_http_request *req,
 		reasons[i].text = km_reason_text((enum km_reason)(i / 2));
 		reasons[i].unresolvable = i % 2 == 1;
 	}
-	verdict = km_api_judge(api, req, &args, &who, KM_CALL_FILTER);
+	km_api_judge(api, req, &args, &who, KM_CALL_FILTER, &judged);
 	km_extender_write_filter(&reply->body, &args,
-	                         verdict ? outcomes_of(api, req, verdict, args.count) : NULL,
+	                         judged.verdict ? outcomes_of(api, req, judged.verdict, args.count)
+	                                        : NULL,
 	                         reasons, OUTCOMES);
-	km_api_remember(api, req, &args, &who, verdict, KM_RECORD_FILTER);
+	km_api_remember(api, req, &args, &who, &judged, KM_RECORD_FILTER);
 }

@@ -97,19 +97,31 @@ static void count_verdicts(struct km_api *api, const struct km_verdict *verdict,
 		km_counter_add(api->stats.neutral[most], 1);
 }
 
-const struct km_verdict *km_api_judge(struct km_api *api, const struct km_http_request *req,
-                                      const struct km_extender_args *args,
-                                      const struct km_subject *who, enum km_call call)
+/* Those that are remembered; all are counted into the record. */
+static size_t pick(void *ctx, const struct km_verdict *verdict, size_t count, uint32_t *position)
+{
+	struct km_recorded *d = ctx;
+
+	d->count = km_record_pick(verdict, count, d, position);
+	return d->count;
+}
+
+void km_api_judge(struct km_api *api, const struct km_http_request *req,
+                  const struct km_extender_args *args, const struct km_subject *who,
+                  enum km_call call, struct km_api_judged *out)
 {
 	const struct km_ask ask = { who, call, args->name, args->count };
+	const struct km_detail detail = { pick, &out->record, KM_RECORD_NODES_MAX, &out->detail };
 	struct km_verdict *verdict =
 		km_arena_alloc(req->arena, (args->count + 1) * sizeof(*verdict));
 
+	*out = (struct km_api_judged){ .verdict = NULL };
 	km_histogram_observe(api->stats.names, (double)args->count);
-	if (!verdict || km_decide_place(api->decide, &ask, req->arena, verdict) != 0) {
+	if (!verdict || km_decide_place_detail(api->decide, &ask, req->arena, verdict,
+	                                       api->record ? &detail : NULL) != 0) {
 		km_counter_add(api->stats.neutral_no_memory, 1);
-		return NULL;
+		return;
 	}
 	count_verdicts(api, verdict, args->count);
-	return verdict;
+	out->verdict = verdict;
 }

@@ -11,7 +11,7 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
                        struct km_http_reply *reply)
 {
 	struct km_extender_args args;
-	const struct km_verdict *verdict;
+	struct km_api_judged judged;
 	struct km_subject who;
 	int32_t *score;
 
@@ -24,9 +24,9 @@ void km_api_prioritize(struct km_api *api, const struct km_http_request *req,
 		km_buf_str(&reply->body, "[]");
 		return;
 	}
-	verdict = km_api_judge(api, req, &args, &who, KM_CALL_PRIORITIZE);
+	km_api_judge(api, req, &args, &who, KM_CALL_PRIORITIZE, &judged);
 	for (size_t i = 0; i < args.count; i++)
-		score[i] = verdict ? verdict[i].score : NEUTRAL_SCORE;
+		score[i] = judged.verdict ? judged.verdict[i].score : NEUTRAL_SCORE;
 	km_extender_write_priorities(&reply->body, &args, score);
-	km_api_remember(api, req, &args, &who, verdict, KM_RECORD_PRIORITIZE);
+	km_api_remember(api, req, &args, &who, &judged, KM_RECORD_PRIORITIZE);
 }

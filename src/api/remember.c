@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a request to /filter or /prioritize decided, into the ring, and to the log when there is
- * one. Two looks through the verdicts and the details of sixteen nodes; memory from the request's
- * arena.
+ * one: counts, and the details of sixteen nodes at most, which the decision brought along.
  */
 #include <math.h>
 
@@ -15,26 +14,18 @@ static enum km_workload_origin origin_of(const struct km_pod *pod)
 	               : KM_ORIGIN_DEFAULT;
 }
 
-/* The nodes picked, as they were judged: details are looked up, the verdict is the one given. */
-static int describe(struct km_api *api, const struct km_http_request *req,
-                    const struct km_extender_args *args, const struct km_verdict *verdict,
-                    const struct km_subject *who, const uint32_t *pick, struct km_recorded *d)
+/* The nodes picked, as they were judged. */
+static void describe(const struct km_extender_args *args, const struct km_decision *detail,
+                     struct km_recorded *d)
 {
-	struct km_name name[KM_RECORD_NODES_MAX];
-	struct km_decision detail;
-
-	for (size_t i = 0; i < d->count; i++)
-		name[i] = args->name[pick[i]];
-	if (km_decide_run_subject(api->decide, who, name, d->count, req->arena, &detail) != 0)
-		return -1;
-	d->model_hash = detail.model_hash;
-	d->scale = detail.scale;
+	d->model_hash = detail->model_hash;
+	d->scale = detail->scale;
 	for (size_t i = 0; i < d->count; i++) {
-		const struct km_decision_node *n = &detail.node[i];
+		const struct km_decision_node *n = &detail->node[i];
 
 		d->node[i] = (struct km_recorded_node){
-			.name = name[i],
-			.verdict = verdict[pick[i]],
+			.name = args->name[n->asked],
+			.verdict = n->verdict,
 			.state = n->state,
 			.tier = n->tier,
 			.age_s = n->age_s,
@@ -43,7 +34,6 @@ static int describe(struct km_api *api, const struct km_http_request *req,
 			.high = n->prediction.high,
 		};
 	}
-	return 0;
 }
 
 static void write_log(struct km_api *api, const struct km_extender_args *args,
@@ -69,32 +59,27 @@ static void write_log(struct km_api *api, const struct km_extender_args *args,
 
 void km_api_remember(struct km_api *api, const struct km_http_request *req,
                      const struct km_extender_args *args, const struct km_subject *who,
-                     const struct km_verdict *verdict, unsigned call)
+                     struct km_api_judged *judged, unsigned call)
 {
 	int64_t now_ns = km_clock_mono_ns(api->clock);
-	uint32_t pick[KM_RECORD_NODES_MAX];
-	struct km_recorded d;
+	struct km_recorded *d = &judged->record;
 
-	if (!api->record || !verdict)
+	if (!api->record || !judged->verdict)
 		return;
-	d = (struct km_recorded){
-		.id = req->id,
-		.wall_ns = km_clock_wall_ns(api->clock),
-		.calls = call,
-		.pod_namespace = args->pod.namespace,
-		.pod_name = args->pod.name,
-		.pod_uid = args->pod.uid,
-		.workload = who->workload,
-		.origin = origin_of(&args->pod),
-	};
-	d.count = km_record_pick(verdict, args->count, &d, pick);
+	d->id = req->id;
+	d->wall_ns = km_clock_wall_ns(api->clock);
+	d->calls = call;
+	d->pod_namespace = args->pod.namespace;
+	d->pod_name = args->pod.name;
+	d->pod_uid = args->pod.uid;
+	d->workload = who->workload;
+	d->origin = origin_of(&args->pod);
 	if (call == KM_RECORD_PRIORITIZE) {
-		d.prioritize_id = req->id;
-		d.scored = d.asked;
+		d->prioritize_id = req->id;
+		d->scored = d->asked;
 	}
-	if (describe(api, req, args, verdict, who, pick, &d) != 0)
-		return;
-	km_record_add(api->record, &d, now_ns);
+	describe(args, &judged->detail, d);
+	km_record_add(api->record, d, now_ns);
 	if (km_decision_log_wanted(api->decision_log))
-		write_log(api, args, verdict, &d, now_ns);
+		write_log(api, args, judged->verdict, d, now_ns);
 }

@@ -151,8 +151,8 @@ static bool reserve(struct km_decide *d, const struct decide_view *view, const s
 	return decide_reserve(d, view, ask->who, place, count, anyway || view->table == NULL);
 }
 
-int km_decide_place_best(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
-                         struct km_verdict *verdict, struct km_decision *best, size_t best_max)
+int km_decide_place_detail(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
+                           struct km_verdict *verdict, const struct km_detail *detail)
 {
 	bool reserves = ask->call != KM_CALL_ASK && ask->who->uid != 0 && !decide_ledger_off(d);
 	uint32_t *position =
@@ -175,8 +175,8 @@ int km_decide_place_best(struct km_decide *d, const struct km_ask *ask, struct k
 		                              expected(ask->call, verdict, ask->count, position),
 		                              tries == DECIDE_RESCORE_MAX);
 		km_counter_add(d->stats.rescored, !stands);
-		if (stands && best != NULL) {
-			rc = decide_best(&view, ask, now_ns, verdict, arena, best_max, best);
+		if (stands && detail != NULL) {
+			rc = decide_detail(&view, ask, now_ns, verdict, arena, detail);
 		}
 		decide_view_close(&view);
 	}
@@ -186,7 +186,7 @@ int km_decide_place_best(struct km_decide *d, const struct km_ask *ask, struct k
 int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
                     struct km_verdict *verdict)
 {
-	return km_decide_place_best(d, ask, arena, verdict, NULL, 0);
+	return km_decide_place_detail(d, ask, arena, verdict, NULL);
 }
 
 int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,

@@ -359,10 +359,10 @@ void decide_judge_names(struct km_decide *d, const struct decide_view *view,
                         int64_t now_ns, struct km_verdict *verdict);
 /* A workload that is nobody's in particular: without service, policy and UID. */
 void decide_no_pod(const struct km_workload *w, struct km_subject *out);
-/* node[max] of the best of names; into `out`, from `arena`. returns 0 or -ENOMEM. */
-int decide_best(const struct decide_view *view, const struct km_ask *ask, int64_t now_ns,
-                const struct km_verdict *verdict, struct km_arena *arena, size_t max,
-                struct km_decision *out);
+/* The nodes that are wanted, into wanted->out. returns 0 or -ENOMEM. */
+int decide_detail(const struct decide_view *view, const struct km_ask *ask, int64_t now_ns,
+                  const struct km_verdict *verdict, struct km_arena *arena,
+                  const struct km_detail *wanted);
 
 /* ---- evaluate.c ---- */
 /* Nodes to predict for: where each is, and where the result goes. */

@@ -171,51 +171,27 @@ int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct
 	return km_decide_run_subject(d, &who, names, count, arena, out);
 }
 
-/* ---- the best of them ---- */
-static bool better(const struct km_verdict *a, const struct km_verdict *b)
+/* ---- those picked ---- */
+int decide_detail(const struct decide_view *view, const struct km_ask *ask, int64_t now_ns,
+                  const struct km_verdict *verdict, struct km_arena *arena,
+                  const struct km_detail *wanted)
 {
-	return a->passes != b->passes ? a->passes : a->score > b->score;
-}
-
-/* The positions of the best, best first; of equals those that were asked for first. */
-static size_t choose(const struct km_verdict *verdict, size_t count, size_t max, size_t *best)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; max > 0 && i < count; i++) {
-		size_t at;
-
-		if (found == max && !better(&verdict[i], &verdict[best[max - 1]])) {
-			continue;
-		}
-		at = found < max ? found++ : max - 1;
-		while (at > 0 && better(&verdict[i], &verdict[best[at - 1]])) {
-			best[at] = best[at - 1];
-			at--;
-		}
-		best[at] = i;
-	}
-	return found;
-}
-
-int decide_best(const struct decide_view *view, const struct km_ask *ask, int64_t now_ns,
-                const struct km_verdict *verdict, struct km_arena *arena, size_t max,
-                struct km_decision *out)
-{
-	size_t wanted = max < ask->count ? max : ask->count;
-	size_t *best = km_arena_alloc(arena, (wanted + 1) * sizeof(*best));
+	struct km_decision *out = wanted->out;
+	uint32_t *position = km_arena_alloc(arena, (wanted->max + 1) * sizeof(*position));
 
 	frame(view, ask->who, out);
-	out->node = km_arena_calloc(arena, wanted + 1, sizeof(*out->node));
-	if (best == NULL || out->node == NULL) {
+	out->node = km_arena_calloc(arena, wanted->max + 1, sizeof(*out->node));
+	if (position == NULL || out->node == NULL) {
 		return -ENOMEM;
 	}
-	out->count = choose(verdict, ask->count, wanted, best);
+	out->count = wanted->pick(wanted->ctx, verdict, ask->count, position);
 	for (size_t i = 0; i < out->count; i++) {
-		describe(view, &ask->who->workload, index_of(view, ask->names, best[i]), now_ns,
+		uint32_t asked = position[i];
+
+		describe(view, &ask->who->workload, index_of(view, ask->names, asked), now_ns,
 		         arena, &out->node[i]);
-		out->node[i].asked = best[i];
-		out->node[i].verdict = verdict[best[i]];
+		out->node[i].asked = asked;
+		out->node[i].verdict = verdict[asked];
 	}
 	return 0;
 }

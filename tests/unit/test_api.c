@@ -85,16 +85,16 @@ int64_t km_cluster_find(const struct km_cluster_snapshot *s, const char *name, s
 static struct km_verdict verdict_of(struct km_name name)
 {
 	if (name.len >= 4 && memcmp(name.text, "slow", 4) == 0)
-		return (struct km_verdict){ !enforce, false, KM_REASON_TOO_SLOW, 1 };
+		return (struct km_verdict){ !enforce, false, KM_REASON_TOO_SLOW, 1, 0, 0 };
 	if (name.len >= 3 && memcmp(name.text, "old", 3) == 0)
-		return (struct km_verdict){ !enforce, true, KM_REASON_STALE_DATA, 0 };
-	return (struct km_verdict){ true, false, KM_REASON_FITS, 9 };
+		return (struct km_verdict){ !enforce, true, KM_REASON_STALE_DATA, 0, 0, 0 };
+	return (struct km_verdict){ true, false, KM_REASON_FITS, 9, 0, 0 };
 }
 
-int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
-                    struct km_verdict *verdict)
+int km_decide_place_detail(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
+                           struct km_verdict *verdict, const struct km_detail *detail)
 {
-	(void)d, (void)arena;
+	(void)d, (void)arena, (void)detail;
 	seen_rps = ask->who->workload.rps;
 	for (size_t i = 0; i < ask->count; i++)
 		verdict[i] = verdict_of(ask->names[i]);

@@ -147,6 +147,16 @@ struct km_ask {
 	size_t count;
 };
 
+/* Which nodes of a decision are wanted with everything that led to their verdicts. */
+struct km_detail {
+	/* positions in ask->names, at most `max`, in the order they are wanted; returns how many */
+	size_t (*pick)(void *ctx, const struct km_verdict *verdict, size_t count,
+	               uint32_t *position);
+	void *ctx;
+	size_t max;
+	struct km_decision *out; /* node[] of those picked; lives in the arena */
+};
+
 /*
  * The hot path of /filter and /prioritize: verdict[i] for ask->names[i]. Costs a hash look-up and a
  * copy per name once the workload is known; whether data is fresh is judged now, not when it was
@@ -157,16 +167,15 @@ struct km_ask {
  * The first request after a new picture predicts what changed in it; requests beside it are
  * answered from the picture before, or wait for at most 100 ms, then are answered as without model.
  *
- * best (NULL allowed): the decision, with node[] of the best_max best (they pass, then by score,
- * then in the order asked), best first.
- * verdict [ask->count] is the caller's; scratch and best come from `arena`.
+ * The details are of the very data that the verdicts were made from.
+ * verdict [ask->count] is the caller's; scratch comes from `arena`.
  * returns 0 or -ENOMEM (the caller then answers neutrally). Any thread that called
  * km_model_thread_init.
  */
 int km_decide_place(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
                     struct km_verdict *verdict);
-int km_decide_place_best(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
-                         struct km_verdict *verdict, struct km_decision *best, size_t best_max);
+int km_decide_place_detail(struct km_decide *d, const struct km_ask *ask, struct km_arena *arena,
+                           struct km_verdict *verdict, const struct km_detail *detail);
 
 /* The same for a workload that is no pod. */
 int km_decide_verdicts(struct km_decide *d, const struct km_workload *w,
