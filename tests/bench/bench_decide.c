@@ -44,6 +44,20 @@ static const struct km_workload workload = {
 	.rps = 1500, .replicas = 2, .max_slowdown = 2, .mode = KM_MODE_PREFER
 };
 
+static const struct km_decide_settings bench_settings = {
+	.max_age_ns = MAX_AGE_S * KM_NS_PER_S,
+	.score_scale = 10,
+	.risk = 0.8,
+	.harm_filter = true,
+	.harm_score = true,
+	.unknown_slowdown = 1.1,
+	.min_max_slowdown = 1.2,
+	.default_workload = { .rps = 1500,
+	                      .replicas = 1,
+	                      .max_slowdown = 2,
+	                      .mode = KM_MODE_PREFER },
+};
+
 static double run_us[RUNS_MAX];
 static volatile int64_t sink;
 
@@ -149,12 +163,6 @@ static void setup(struct bench *b, uint32_t nodes)
 {
 	static struct km_cluster_host host[NODES_MAX];
 	static struct km_clock clock = { bench_now, bench_now, NULL };
-	const struct km_decide_settings settings = {
-		.max_age_ns = MAX_AGE_S * KM_NS_PER_S,
-		.score_scale = 10,
-		.min_max_slowdown = 1.2,
-		.default_workload = workload,
-	};
 	struct km_err err = { .code = 0 };
 
 	clock.ctx = b;
@@ -166,8 +174,8 @@ static void setup(struct bench *b, uint32_t nodes)
 	for (uint32_t i = 0; i < nodes; i++)
 		host[i] = (struct km_cluster_host){ &b->name[i], 1 };
 	check(km_cluster_create(host, nodes, &b->cluster, &err), "cluster", &err);
-	check(km_decide_create(&settings, b->cluster, &clock, NULL, &b->decide, &err), "decide",
-	      &err);
+	check(km_decide_create(&bench_settings, b->cluster, &clock, NULL, &b->decide, &err),
+	      "decide", &err);
 	km_decide_set_model(b->decide, b->model);
 	km_arena_init(&b->arena, 1 << 20);
 	memset(b->rows, 0, sizeof(b->rows));
@@ -277,6 +285,144 @@ static void changes(struct bench *b)
 	             time_publish(b, 50), time_publish(b, b->nodes));
 }
 
+/* ---- pods in flight ---- */
+#define PODS_A_NODE 10
+#define ASKED_PODS  400
+
+static const struct km_label protected_label[] = { { { "app", 3 }, { "web", 3 } } };
+
+static void protect(struct bench *b)
+{
+	struct km_policies *set = NULL;
+	struct km_err err = { .code = 0 };
+	struct km_policy p;
+
+	km_policy_init(&p);
+	memcpy(p.namespace, "shop", sizeof("shop"));
+	memcpy(p.name, "web", sizeof("web"));
+	p.term = calloc(1, sizeof(*p.term));
+	if (p.term == NULL)
+		exit(1);
+	p.term[0] = (struct km_selector_term){ .key = strdup("app"), .op = KM_SELECTOR_EXISTS };
+	p.term_count = 1;
+	p.rps_query = strdup("");
+	p.max_slowdown = 3;
+	p.trusted = true;
+	check(km_policies_create(&p, 1, &set, &err), "policies", &err);
+	km_decide_set_policies(b->decide, set);
+	km_policies_unref(set);
+}
+
+static struct km_pod pod_of(char *uid, size_t size, const char *owner, uint32_t serial)
+{
+	struct km_pod pod;
+
+	km_pod_init(&pod);
+	(void)snprintf(uid, size, "%s-%08u", owner, serial);
+	pod.namespace = (struct km_name){ "shop", 4 };
+	pod.uid = (struct km_name){ uid, (uint32_t)strlen(uid) };
+	pod.owner_kind = (struct km_name){ "ReplicaSet", 10 };
+	pod.owner_name = (struct km_name){ owner, (uint32_t)strlen(owner) };
+	return pod;
+}
+
+/* Ten pods on every node, two of them protected, all there for long. */
+static void populate(struct bench *b)
+{
+	static const char *const owners[PODS_A_NODE] = { "web", "shop-front", "a", "b", "c",
+		                                         "d",   "e",          "f", "g", "h" };
+	char uid[32];
+
+	km_decide_set_feed(b->decide, true);
+	for (uint32_t i = 0; i < b->nodes * PODS_A_NODE; i++) {
+		struct km_pod pod = pod_of(uid, sizeof(uid), owners[i % PODS_A_NODE], i);
+
+		if (i % PODS_A_NODE < 2) {
+			pod.label = protected_label;
+			pod.label_count = 1;
+		}
+		km_decide_pod_bound(b->decide, &pod, b->ordered[i / PODS_A_NODE],
+		                    b->now_ns - 3600 * KM_NS_PER_S);
+	}
+}
+
+static double us_of(struct bench *b, const struct km_subject *who, enum km_call call)
+{
+	const struct km_ask ask = { who, call, b->shuffled, b->nodes };
+	double start = now_us();
+
+	if (km_decide_place(b->decide, &ask, &b->arena, b->verdict) != 0)
+		exit(1);
+	start = now_us() - start;
+	km_arena_reset(&b->arena);
+	return start;
+}
+
+/* /filter and /prioritize of pod after pod of one service, as decisions are made. */
+static double time_pods(struct bench *b, bool bind, double *worst)
+{
+	char uid[32];
+
+	*worst = 0;
+	for (uint32_t i = 0; i < ASKED_PODS; i++) {
+		struct km_pod pod = pod_of(uid, sizeof(uid), "burst", i);
+		struct km_subject who;
+
+		b->now_ns += KM_NS_PER_S / 100;
+		km_decide_subject(b->decide, &pod, &who);
+		run_us[i] = us_of(b, &who, KM_CALL_FILTER) + us_of(b, &who, KM_CALL_PRIORITIZE);
+		if (bind)
+			km_decide_pod_bound(b->decide, &pod, b->ordered[i * 7 % b->nodes],
+			                    KM_DECIDE_NOT_YET);
+		*worst = i > 0 && run_us[i] > *worst ? run_us[i] : *worst;
+	}
+	return median(ASKED_PODS);
+}
+
+/* The first /filter after every row changed. */
+static double time_renewal(struct bench *b)
+{
+	char uid[32];
+	struct km_pod pod = pod_of(uid, sizeof(uid), "burst", 1000000);
+	struct km_subject who;
+
+	for (size_t i = 0; i < 10; i++) {
+		b->version++;
+		b->now_ns += KM_NS_PER_S;
+		renew(b, 1);
+		publish(b);
+		km_decide_subject(b->decide, &pod, &who);
+		run_us[i] = us_of(b, &who, KM_CALL_FILTER);
+	}
+	return median(10);
+}
+
+static void in_flight(struct bench *b, bool ledger, bool feed)
+{
+	double before = heap_mb();
+	double worst;
+	double each;
+
+	setup(b, 5000);
+	if (!ledger) {
+		struct km_decide_settings s = bench_settings;
+
+		s.ledger_off = true;
+		km_decide_set_settings(b->decide, &s);
+	}
+	if (feed) {
+		protect(b);
+		populate(b);
+	}
+	each = time_pods(b, feed, &worst);
+	(void)printf("%-42s %9.0f %9.0f %12.1f %9.1f\n",
+	             !ledger ? "without ledger"
+	             : !feed ? "ledger, no feed"
+	                     : "50,000 pods fed, 10,000 of them protected",
+	             each, worst, time_renewal(b) / 1e3, heap_mb() - before);
+	teardown(b);
+}
+
 static void memory(struct bench *b)
 {
 	double before = heap_mb();
@@ -327,6 +473,12 @@ int main(int argc, char **argv)
 		changes(&b);
 		teardown(&b);
 	}
+	(void)printf("\n5,000 nodes, /filter and /prioritize of one pod after another (CPU, us)\n"
+	             "                                              median     worst  "
+	             "rows renewed ms      MB\n");
+	in_flight(&b, false, false);
+	in_flight(&b, true, false);
+	in_flight(&b, true, true);
 	(void)printf("\n");
 	memory(&b);
 	km_model_unref(b.model);

@@ -30,10 +30,14 @@ static void of_few_nodes_all_are_picked(void **state)
 		size_t got;
 
 		for (size_t i = 0; i < n; i++)
-			v[i] = (struct km_verdict){ i % 3 == 0, false,
-				                    i % 3 == 0 ? KM_REASON_FITS
-				                               : KM_REASON_TOO_SLOW,
-				                    (int32_t)i % 5 };
+			v[i] = (struct km_verdict){
+				i % 3 == 0,
+				false,
+				i % 3 == 0 ? KM_REASON_FITS : KM_REASON_TOO_SLOW,
+				(int32_t)i % 5,
+				0,
+				0
+			};
 		got = km_record_pick(v, n, &d, pick);
 		assert_int_equal(got, n);
 		for (uint32_t i = 0; i < n; i++)
