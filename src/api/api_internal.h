@@ -89,6 +89,9 @@ bool km_api_query_number(const struct km_http_request *req, struct km_http_reply
 /* query.c: a text of it; len 0 = absent. */
 struct km_name km_api_query_name(const struct km_http_request *req, const char *name);
 
+/* view.c: all pods in flight on a node together, however they were taken in. */
+double km_api_in_flight(const struct km_decision_node *node);
+
 /* view.c: "fresh", "stale", ... */
 const char *km_api_state_name(enum km_data_state s);
 

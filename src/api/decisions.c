@@ -32,6 +32,9 @@ static void put_node(struct km_json *j, const struct km_recorded_node *n)
 		.low = n->low,
 		.high = n->high,
 		.state = km_api_state_name(n->state),
+		.scored = n->scored,
+		.in_flight = n->in_flight,
+		.harm = { .pods = n->harm_pods, .worst = n->harm_worst, .limit = n->harm_limit },
 	};
 	struct km_answer_verdict verdict;
 
@@ -52,6 +55,7 @@ static void put_decision(struct km_json *j, const struct km_recorded *d)
 		.pod_name = d->pod_name,
 		.pod_uid = d->pod_uid,
 		.workload = &d->workload,
+		.policy = d->policy,
 		.workload_from = km_workload_origin_name(d->origin),
 		.model_hash = d->model_hash,
 		.scale = d->scale,

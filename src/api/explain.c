@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api_internal.h"
 
@@ -128,6 +129,7 @@ static int read_decision(struct km_api *api, const struct km_http_request *req,
 	for (size_t i = 0; i < copy->decision.count; i++)
 		name[i] = copy->decision.node[i].name;
 	out->question.decision = copy->decision.id;
+	out->question.policy = copy->decision.policy;
 	out->question.pod_namespace = copy->decision.pod_namespace;
 	out->question.pod_name = copy->decision.pod_name;
 	out->question.pod_uid = copy->decision.pod_uid;
@@ -177,6 +179,9 @@ void km_api_explain(struct km_api *api, const struct km_http_request *req,
 	km_vote_count(weight > 0 ? (double)weight : KM_VOTE_WEIGHT_ASSUMED, d.scale,
 	              KM_VOTE_IN_TREE_WEIGHT, &vote);
 	subject.question.workload = &d.workload;
+	subject.question.risk = d.risk;
+	if (subject.question.policy.len == 0)
+		subject.question.policy = (struct km_name){ d.policy, (uint32_t)strlen(d.policy) };
 	subject.question.scale = d.scale;
 	subject.question.vote = &vote;
 	subject.question.weight_given = weight > 0;

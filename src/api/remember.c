@@ -4,11 +4,15 @@
  * one: counts, and the details of sixteen nodes at most, which the decision brought along.
  */
 #include <math.h>
+#include <string.h>
 
 #include "api_internal.h"
 
-static enum km_workload_origin origin_of(const struct km_pod *pod)
+/* What says most of the workload: a policy goes before annotations. */
+static enum km_workload_origin origin_of(const struct km_pod *pod, const struct km_subject *who)
 {
+	if (who->policy[0] != '\0')
+		return KM_ORIGIN_POLICY;
 	return isfinite(pod->rps) || isfinite(pod->max_slowdown) || pod->class_name.len > 0
 	               ? KM_ORIGIN_ANNOTATIONS
 	               : KM_ORIGIN_DEFAULT;
@@ -32,12 +36,18 @@ static void describe(const struct km_extender_args *args, const struct km_decisi
 			.slowdown = n->prediction.slowdown,
 			.low = n->prediction.low,
 			.high = n->prediction.high,
+			.scored = n->scored,
+			.in_flight = km_api_in_flight(n),
+			.harm_pods = n->harm.pods,
+			.harm_worst = n->harm.worst,
+			.harm_limit = n->harm.worst_limit,
 		};
 	}
 }
 
 static void write_log(struct km_api *api, const struct km_extender_args *args,
-                      const struct km_verdict *verdict, const struct km_recorded *d, int64_t now_ns)
+                      const struct km_verdict *verdict, const struct km_subject *who,
+                      const struct km_recorded *d, int64_t now_ns)
 {
 	const struct km_logged_decision line = {
 		.id = d->prioritize_id != 0 ? d->prioritize_id : d->id,
@@ -49,6 +59,9 @@ static void write_log(struct km_api *api, const struct km_extender_args *args,
 		.pod_uid = d->pod_uid,
 		.workload = d->workload,
 		.workload_from = km_workload_origin_name(d->origin),
+		.policy = d->policy,
+		.service = who->kind.service,
+		.pod_rps = who->kind.rps,
 		.model_hash = d->model_hash,
 		.count = args->count,
 	};
@@ -73,7 +86,8 @@ void km_api_remember(struct km_api *api, const struct km_http_request *req,
 	d->pod_name = args->pod.name;
 	d->pod_uid = args->pod.uid;
 	d->workload = who->workload;
-	d->origin = origin_of(&args->pod);
+	d->origin = origin_of(&args->pod, who);
+	d->policy = (struct km_name){ who->policy, (uint32_t)strlen(who->policy) };
 	if (call == KM_RECORD_PRIORITIZE) {
 		d->prioritize_id = req->id;
 		d->scored = d->asked;
@@ -81,5 +95,5 @@ void km_api_remember(struct km_api *api, const struct km_http_request *req,
 	describe(args, &judged->detail, d);
 	km_record_add(api->record, d, now_ns);
 	if (km_decision_log_wanted(api->decision_log))
-		write_log(api, args, judged->verdict, d, now_ns);
+		write_log(api, args, judged->verdict, who, d, now_ns);
 }

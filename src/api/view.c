@@ -17,12 +17,19 @@ double km_api_age_s(const struct km_api *api, const struct km_host_features *f)
 const char *km_api_state_name(enum km_data_state s)
 {
 	static const char *const names[KM_DATA_STATE_N] = {
-		[KM_DATA_FRESH] = "fresh",      [KM_DATA_STALE] = "stale",
-		[KM_DATA_ABSENT] = "absent",    [KM_DATA_LOW_TIER] = "lowTier",
-		[KM_DATA_NO_MODEL] = "noModel",
+		[KM_DATA_FRESH] = "fresh",      [KM_DATA_AGING] = "aging",
+		[KM_DATA_STALE] = "stale",      [KM_DATA_ABSENT] = "absent",
+		[KM_DATA_LOW_TIER] = "lowTier", [KM_DATA_NO_MODEL] = "noModel",
 	};
 
 	return names[s];
+}
+
+double km_api_in_flight(const struct km_decision_node *node)
+{
+	const struct km_inflight_counts *n = &node->inflight;
+
+	return n->service + n->model + n->footprint + n->effects + n->unknown;
 }
 
 void km_api_view_node(struct km_name name, const struct km_decision_node *node,
@@ -38,6 +45,18 @@ void km_api_view_node(struct km_name name, const struct km_decision_node *node,
 		.outside = node->prediction.outside,
 		.missing = node->prediction.missing,
 		.state = km_api_state_name(node->state),
+		.scored = node->scored,
+		.in_flight = km_api_in_flight(node),
+		.by = { .service = node->inflight.service,
+		        .model = node->inflight.model,
+		        .footprint = node->inflight.footprint,
+		        .effects = node->inflight.effects,
+		        .unknown = node->inflight.unknown },
+		.harm = { .pods = node->harm.pods,
+		          .worst = node->harm.worst,
+		          .limit = node->harm.worst_limit,
+		          .mean = node->harm.mean,
+		          .worst_of = node->harm.worst_of },
 	};
 	if (isnan(out->slowdown)) {
 		/* An interval around nothing means nothing. */

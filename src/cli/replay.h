@@ -71,4 +71,15 @@ int replay_line(struct replay *r, const struct km_decision_line *line,
 
 const struct replay_result *replay_result(const struct replay *r);
 
+/* ---- replay_choice.c ---- */
+
+/* Marks the nodes with the best score of those not rejected: best [count]. returns how many. */
+size_t replay_best_of(const int32_t *score, const bool *rejected, size_t count, bool *best);
+
+/* The name of the first marked node into out [REPLAY_NAME_MAX], "" when none is. */
+void replay_copy_first(char *out, const struct km_name *name, const bool *best, size_t count);
+
+/* One more call answered by the model with this hash; of the first REPLAY_MODELS_MAX models. */
+void replay_count_model(struct replay_result *out, uint64_t hash);
+
 #endif

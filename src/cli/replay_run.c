@@ -22,6 +22,7 @@
 
 struct row {
 	uint64_t version; /* 0 = none yet */
+	int64_t window_end_ns;
 	enum km_tier tier;
 	double *value;                  /* [log_count] */
 	int64_t measured_ns;            /* as published */
@@ -132,6 +133,12 @@ static void take_settings(struct replay *r, const struct km_decision_line *line)
 	r->settings.on_stale = line->settings.on_stale;
 	r->settings.score_scale = line->settings.score_scale;
 	r->settings.min_max_slowdown = line->settings.min_max_slowdown;
+	r->settings.risk = line->settings.risk;
+	r->settings.harm_filter = line->settings.harm_filter;
+	r->settings.harm_score = line->settings.harm_score;
+	r->settings.ledger_off = line->settings.ledger_off;
+	r->settings.reservation_ttl_ns = line->settings.reservation_ttl_ns;
+	r->settings.unknown_slowdown = line->settings.unknown_slowdown;
 	km_decide_set_settings(r->decide, &r->settings);
 }
 
@@ -213,6 +220,7 @@ static int take_row(struct replay *r, const struct km_logged_row *logged, struct
 	}
 	memcpy(row->value, logged->value, logged->count * sizeof(*row->value));
 	row->version = logged->version;
+	row->window_end_ns = logged->window_end_ns;
 	row->tier = logged->tier;
 	row->changed = true;
 	return 0;
@@ -230,6 +238,7 @@ static struct km_host_features *features_of(const struct replay *r, uint32_t nod
 	f->host = node;
 	f->version = row->version;
 	f->measured_mono_ns = measured_ns > 0 ? measured_ns : 1; /* 0 would be never */
+	f->window_end_mono_ns = row->window_end_ns;
 	f->tier = row->tier;
 	f->covered_s = r->schema->window_s;
 	for (uint32_t i = 0; i < r->schema->count; i++)
@@ -290,25 +299,8 @@ static const struct km_name *names_of(struct replay *r, const struct km_logged_d
 	return name;
 }
 
-/* Marks the nodes with the best score. returns how many. */
-static size_t best_of(const int32_t *score, const bool *rejected, size_t count, bool *best)
-{
-	int32_t top = INT32_MIN;
-	size_t found = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (!rejected[i] && score[i] > top)
-			top = score[i];
-	}
-	for (size_t i = 0; i < count; i++) {
-		best[i] = !rejected[i] && score[i] == top;
-		found += best[i];
-	}
-	return found;
-}
-
 /* Mean ln slowdown that the model predicts at the marked nodes; NaN where it does not at one. */
-static double mean_ln(struct replay *r, const struct km_workload *w, const struct km_name *name,
+static double mean_ln(struct replay *r, const struct km_subject *who, const struct km_name *name,
                       const bool *best, size_t count)
 {
 	struct km_name some[CHOICES_MAX];
@@ -320,31 +312,17 @@ static double mean_ln(struct replay *r, const struct km_workload *w, const struc
 		if (best[i])
 			some[asked++] = name[i];
 	}
-	if (asked == 0 || km_decide_run(r->decide, w, some, asked, &r->arena, &d) != 0)
+	if (asked == 0 || km_decide_run_subject(r->decide, who, some, asked, &r->arena, &d) != 0)
 		return NAN;
 	for (size_t i = 0; i < asked; i++)
 		sum += log(d.node[i].prediction.slowdown);
 	return sum / (double)asked;
 }
 
-static void copy_first(char *out, const struct km_name *name, const bool *best, size_t count)
-{
-	out[0] = '\0';
-	for (size_t i = 0; i < count; i++) {
-		if (best[i]) {
-			(void)snprintf(out, REPLAY_NAME_MAX, "%.*s",
-			               name[i].len < REPLAY_NAME_MAX ? (int)name[i].len
-			                                             : REPLAY_NAME_MAX - 1,
-			               name[i].text);
-			return;
-		}
-	}
-}
-
 struct comparison {
 	const struct km_logged_decision *then;
 	const struct km_name *name;
-	const struct km_workload *workload;
+	const struct km_subject *who;
 	const bool *best_then;
 	const bool *best_now;
 };
@@ -368,8 +346,8 @@ static void note_change(struct replay *r, const struct comparison *c, double ln_
 	               (int)c->then->pod_namespace.len, c->then->pod_namespace.text,
 	               c->then->pod_namespace.len > 0 ? "/" : "", (int)c->then->pod_name.len,
 	               c->then->pod_name.text);
-	copy_first(change->then, c->name, c->best_then, c->then->count);
-	copy_first(change->now, c->name, c->best_now, c->then->count);
+	replay_copy_first(change->then, c->name, c->best_then, c->then->count);
+	replay_copy_first(change->now, c->name, c->best_now, c->then->count);
 	change->slowdown_then = exp(ln_then);
 	change->slowdown_now = exp(ln_now);
 }
@@ -386,8 +364,8 @@ static void compare_choice(struct replay *r, const struct comparison *c)
 		common += c->best_then[i] && c->best_now[i];
 		only += c->best_then[i] != c->best_now[i];
 	}
-	ln_then = mean_ln(r, c->workload, c->name, c->best_then, c->then->count);
-	ln_now = mean_ln(r, c->workload, c->name, c->best_now, c->then->count);
+	ln_then = mean_ln(r, c->who, c->name, c->best_then, c->then->count);
+	ln_now = mean_ln(r, c->who, c->name, c->best_now, c->then->count);
 	out->choices++;
 	if (isfinite(ln_then) && isfinite(ln_now)) {
 		out->ln_then += ln_then;
@@ -402,27 +380,15 @@ static void compare_choice(struct replay *r, const struct comparison *c)
 		note_change(r, c, ln_then, ln_now);
 }
 
-static void count_model(struct replay_result *out, uint64_t hash)
-{
-	for (size_t i = 0; i < out->model_count; i++) {
-		if (out->model[i].hash == hash) {
-			out->model[i].calls++;
-			return;
-		}
-	}
-	if (out->model_count < REPLAY_MODELS_MAX)
-		out->model[out->model_count++] = (struct replay_model){ hash, 1 };
-}
-
 /* returns 0 or -ENOMEM. */
 static int compare(struct replay *r, const struct km_logged_decision *d, const struct km_name *name,
-                   const struct km_workload *w, const struct km_verdict *now)
+                   const struct km_subject *who, const struct km_verdict *now)
 {
 	bool *rejected = km_arena_calloc(&r->arena, d->count + 1, sizeof(*rejected));
 	bool *best_then = km_arena_calloc(&r->arena, d->count + 1, sizeof(*best_then));
 	bool *best_now = km_arena_calloc(&r->arena, d->count + 1, sizeof(*best_now));
 	int32_t *score = km_arena_calloc(&r->arena, d->count + 1, sizeof(*score));
-	const struct comparison c = { d, name, w, best_then, best_now };
+	const struct comparison c = { d, name, who, best_then, best_now };
 	size_t scored_otherwise = 0;
 	size_t rejected_otherwise = 0;
 
@@ -436,14 +402,14 @@ static int compare(struct replay *r, const struct km_logged_decision *d, const s
 	}
 	r->result.calls++;
 	r->result.identical += scored_otherwise == 0 && rejected_otherwise == 0;
-	count_model(&r->result, d->model_hash);
+	replay_count_model(&r->result, d->model_hash);
 	if (d->call == KM_DECISION_FILTER) {
 		r->result.filter_calls++;
 		r->result.filter_changed += rejected_otherwise > 0;
 		return 0;
 	}
-	if (best_of(d->score, d->rejected, d->count, best_then) > 0 &&
-	    best_of(score, rejected, d->count, best_now) > 0 && d->count > 1)
+	if (replay_best_of(d->score, d->rejected, d->count, best_then) > 0 &&
+	    replay_best_of(score, rejected, d->count, best_now) > 0 && d->count > 1)
 		compare_choice(r, &c);
 	return 0;
 }
@@ -452,6 +418,8 @@ static int take_decision(struct replay *r, const struct km_logged_decision *d, s
 {
 	bool by_default = strcmp(d->workload_from, "default") == 0;
 	struct km_workload w = d->workload;
+	struct km_subject who;
+	struct km_ask ask = { .who = &who, .count = d->count };
 	struct km_verdict *now;
 	const struct km_name *name;
 	int rc;
@@ -465,9 +433,13 @@ static int take_decision(struct replay *r, const struct km_logged_decision *d, s
 		km_decide_default_workload(r->decide, &w);
 	name = names_of(r, d);
 	now = km_arena_calloc(&r->arena, d->count + 1, sizeof(*now));
-	if (name == NULL || now == NULL ||
-	    km_decide_verdicts(r->decide, &w, name, d->count, &r->arena, now) != 0 ||
-	    compare(r, d, name, &w, now) != 0)
+	km_decide_recorded_subject(&w, d->pod_uid, &who);
+	who.kind.service = d->service;
+	who.kind.rps = d->pod_rps;
+	ask.call = d->call == KM_DECISION_FILTER ? KM_CALL_FILTER : KM_CALL_PRIORITIZE;
+	ask.names = name;
+	if (name == NULL || now == NULL || km_decide_place(r->decide, &ask, &r->arena, now) != 0 ||
+	    compare(r, d, name, &who, now) != 0)
 		return no_memory(err);
 	return 0;
 }

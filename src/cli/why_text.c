@@ -14,6 +14,8 @@
 #define REASON_LEAST 16
 /* A prediction that moved further from that of the decision is said. */
 #define MOVED_RATIO 1.1
+/* A score of another slowdown than the predicted one is said when it is further off than this. */
+#define SCORED_RATIO 0.005
 
 static const char *or_empty(const char *text)
 {
@@ -87,10 +89,14 @@ static void print_head(const struct why *w)
 		printf("It brings %g requests/s", d->rps);
 	if (isfinite(d->max_slowdown))
 		printf(" and tolerates a slowdown of %g", d->max_slowdown);
-	printf(" (%s), mode %s; ",
-	       strcmp(or_empty(d->workload_from), "default") == 0 ? "nothing said so: the default"
-	                                                          : or_empty(d->workload_from),
-	       or_empty(d->mode));
+	printf(" (%s", strcmp(or_empty(d->workload_from), "default") == 0
+	                       ? "nothing said so: the default"
+	                       : or_empty(d->workload_from));
+	if (d->policy != NULL) {
+		printf(" ");
+		km_cli_put_text(stdout, d->policy);
+	}
+	printf("), mode %s; ", or_empty(d->mode));
 	if (d->model_hash != NULL)
 		printf("model %s.\n", d->model_hash);
 	else
@@ -120,6 +126,20 @@ static void print_shares(const struct km_client_node *then, const struct km_clie
 		printf("    by the newest counters, which predict %.2f now\n", now->slowdown);
 }
 
+/* What the score counts beside the prediction, where there is any. */
+static void print_company(const struct km_client_node *n)
+{
+	if (n->in_flight > 0)
+		printf("  Pods on the way there are counted in: %.3g.\n", n->in_flight);
+	if (isfinite(n->harm_worst))
+		printf("  Of the protected pods there the worst off would be slowed down to %.2f, "
+		       "and tolerates %.2f.\n",
+		       n->harm_worst, n->harm_limit);
+	if (isfinite(n->scored) && fabs(n->scored / n->slowdown - 1) > SCORED_RATIO)
+		printf("  With age, risk and harm the score is that of a slowdown of %.2f.\n",
+		       n->scored);
+}
+
 static void print_best(const struct why *w)
 {
 	const struct km_client_decision *d = &w->decisions->decision[0];
@@ -143,6 +163,7 @@ static void print_best(const struct why *w)
 	}
 	printf(".\n");
 	print_shares(&t->node[0], find(w->now, t->node[0].name));
+	print_company(&t->node[0]);
 	if (d->best_nodes > 1)
 		printf("  %.0f nodes share it: among them the scheduler's own plugins decide.\n",
 		       d->best_nodes);
@@ -176,8 +197,25 @@ static void put_number(struct km_cli_table *t, struct km_buf *scratch, int digit
 	km_cli_table_cell(t, km_buf_cstr(scratch));
 }
 
-static void put_node(struct km_cli_table *t, struct km_buf *scratch, const struct km_client_node *n,
-                     const struct km_client_node *now)
+/* Which columns there is anything to say in. */
+struct company {
+	bool in_flight;
+	bool harm;
+};
+
+static struct company company_of(const struct km_client_table *t)
+{
+	struct company c = { false, false };
+
+	for (size_t i = 0; i < t->count; i++) {
+		c.in_flight = c.in_flight || t->node[i].in_flight > 0;
+		c.harm = c.harm || isfinite(t->node[i].harm_worst);
+	}
+	return c;
+}
+
+static void put_node(struct km_cli_table *t, struct km_buf *scratch, struct company company,
+                     const struct km_client_node *n, const struct km_client_node *now)
 {
 	bool passes = n->filter != NULL && strcmp(n->filter, KM_CLIENT_PASS) == 0;
 	bool predicted = isfinite(n->slowdown);
@@ -190,6 +228,10 @@ static void put_node(struct km_cli_table *t, struct km_buf *scratch, const struc
 	else
 		km_buf_char(scratch, '-');
 	km_cli_table_cell(t, km_buf_cstr(scratch));
+	if (company.in_flight)
+		put_number(t, scratch, 1, n->in_flight);
+	if (company.harm)
+		put_number(t, scratch, 2, n->harm_worst);
 	put_number(t, scratch, 0, n->score);
 	km_cli_table_cell(t, passes ? KM_CLIENT_PASS : "reject");
 	km_cli_table_cell(t, predicted && now != NULL && now->main != NULL ? now->main
@@ -199,13 +241,17 @@ static void put_node(struct km_cli_table *t, struct km_buf *scratch, const struc
 /* returns 0, or -1 when memory ran out. */
 static int print_others(const struct why *w)
 {
-	static const struct km_cli_column columns[] = {
+	static const struct km_cli_column all[] = {
 		{ "NODE", false, false, NAME_LEAST }, { "SLOWDOWN", true, false, 0 },
-		{ "90% INTERVAL", true, false, 0 },   { "SCORE", true, false, 0 },
+		{ "90% INTERVAL", true, false, 0 },   { "IN FLIGHT", true, false, 0 },
+		{ "HARM", true, false, 0 },           { "SCORE", true, false, 0 },
 		{ "FILTER", false, false, 0 },        { "MAIN REASON", false, false, REASON_LEAST },
 	};
 	const struct km_client_decision *d = &w->decisions->decision[0];
 	const struct km_client_table *t = &w->decisions->table;
+	const struct company company = company_of(t);
+	struct km_cli_column columns[KM_ARRAY_LEN(all)];
+	size_t count = 0;
 	struct km_cli_table table;
 	struct km_buf scratch;
 	int rc;
@@ -214,9 +260,13 @@ static int print_others(const struct why *w)
 	print_reasons(d);
 	printf("\n");
 	km_buf_init(&scratch);
-	km_cli_table_init(&table, columns, KM_ARRAY_LEN(columns));
+	for (size_t c = 0; c < KM_ARRAY_LEN(all); c++) {
+		if ((c != 3 || company.in_flight) && (c != 4 || company.harm))
+			columns[count++] = all[c];
+	}
+	km_cli_table_init(&table, columns, count);
 	for (size_t i = 0; i < t->count; i++)
-		put_node(&table, &scratch, &t->node[i], find(w->now, t->node[i].name));
+		put_node(&table, &scratch, company, &t->node[i], find(w->now, t->node[i].name));
 	rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
 	if (d->asked > (double)t->count)
 		printf("and %.0f more.\n", d->asked - (double)t->count);

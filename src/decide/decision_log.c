@@ -392,7 +392,8 @@ bool km_decision_log_wanted(const struct km_decision_log *l)
 static size_t text_bytes(const struct km_decision_log_entry *e)
 {
 	const struct km_logged_decision *d = e->decision;
-	size_t bytes = (size_t)d->pod_namespace.len + d->pod_name.len + d->pod_uid.len;
+	size_t bytes =
+		(size_t)d->pod_namespace.len + d->pod_name.len + d->pod_uid.len + d->policy.len;
 
 	for (size_t i = 0; i < d->count; i++) {
 		bytes += e->name[i].len;
@@ -434,6 +435,7 @@ static struct log_item *item_create(const struct km_decision_log_entry *e)
 	item->decision.pod_namespace = copy_text(&text, d->pod_namespace);
 	item->decision.pod_name = copy_text(&text, d->pod_name);
 	item->decision.pod_uid = copy_text(&text, d->pod_uid);
+	item->decision.policy = copy_text(&text, d->policy);
 	for (size_t i = 0; i < d->count; i++) {
 		name[i] = copy_text(&text, e->name[i]);
 		score[i] = e->verdict[i].score;

@@ -55,6 +55,7 @@ static void tell_row(struct log_told *t, const struct km_cluster_snapshot *s, ui
 	const struct km_cluster_node *n = &s->node[node];
 	const struct km_host_features *f = n->features;
 	double value[KM_FEATURES_MAX];
+	struct km_logged_row logged;
 	const double *row;
 	size_t count = 0;
 
@@ -71,8 +72,9 @@ static void tell_row(struct log_told *t, const struct km_cluster_snapshot *s, ui
 			value[count++] = row[i];
 		}
 	}
-	km_decision_line_row(out,
-	                     &(struct km_logged_row){ node, f->version, f->tier, count, value });
+	logged = (struct km_logged_row){ node,    f->version, f->window_end_mono_ns,
+		                         f->tier, count,      value };
+	km_decision_line_row(out, &logged);
 	t->version[node] = f->version;
 }
 

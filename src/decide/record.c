@@ -38,6 +38,7 @@ _Static_assert(sizeof(struct key) + sizeof(struct record_slot) ==
 static const char *const origin_names[KM_ORIGIN_N] = {
 	[KM_ORIGIN_DEFAULT] = "default",
 	[KM_ORIGIN_ANNOTATIONS] = "annotations",
+	[KM_ORIGIN_POLICY] = "policy",
 };
 
 const char *km_workload_origin_name(enum km_workload_origin o)

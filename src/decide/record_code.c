@@ -11,6 +11,7 @@
 #define CODES      65534.0 /* beside 0, which is none */
 
 #define AGES_PER_S 10.0
+#define IN_A_POD   100.0 /* ties share a pod in flight */
 #define AGE_NEVER  UINT16_MAX
 
 struct stored {
@@ -36,6 +37,7 @@ struct stored {
 	uint8_t name_len;
 	uint8_t uid_len;
 	uint8_t class_len;
+	uint8_t policy_len;
 	uint8_t count;
 	struct km_recorded_reason reason[KM_REASON_N];
 };
@@ -46,11 +48,16 @@ struct stored_node {
 	uint16_t slowdown;
 	uint16_t low;
 	uint16_t high;
+	uint16_t scored;
+	uint16_t harm_worst;
+	uint16_t harm_limit;
+	uint16_t in_flight;
 	uint16_t age;
 	int16_t score;
 	uint8_t reason;
 	uint8_t state;
 	uint8_t tier;
+	uint8_t harm_pods;
 	uint8_t passes : 1;
 	uint8_t unresolvable : 1;
 	uint8_t front; /* bytes of the name before */
@@ -130,6 +137,11 @@ static bool put_node(struct cursor *c, const struct km_recorded_node *n, struct 
 		.slowdown = code_of(n->slowdown),
 		.low = code_of(n->low),
 		.high = code_of(n->high),
+		.scored = code_of(n->scored),
+		.harm_worst = code_of(n->harm_worst),
+		.harm_limit = code_of(n->harm_limit),
+		.in_flight = (uint16_t)lround(fmin(fmax(n->in_flight * IN_A_POD, 0), UINT16_MAX)),
+		.harm_pods = n->harm_pods < UINT8_MAX ? (uint8_t)n->harm_pods : UINT8_MAX,
 		.age = age_code(n->age_s),
 		.score = (int16_t)n->verdict.score,
 		.reason = (uint8_t)n->verdict.reason,
@@ -182,6 +194,7 @@ void record_encode(const struct km_recorded *d, struct record_slot *out)
 	s.uid_len = put_text(&c, d->pod_uid.text, d->pod_uid.len);
 	s.class_len = put_text(&c, d->workload.class_name,
 	                       strnlen(d->workload.class_name, sizeof(d->workload.class_name)));
+	s.policy_len = put_text(&c, d->policy.text, d->policy.len);
 	for (size_t i = 0; i < d->count && kept < KM_RECORD_NODES_MAX; i++) {
 		if (d->node[i].name.len > RECORD_NAME_MAX || !put_node(&c, &d->node[i], before)) {
 			continue;
@@ -223,6 +236,11 @@ static void take_node(struct cursor *c, char **text, struct km_name before,
 		.slowdown = slowdown_of(s.slowdown),
 		.low = slowdown_of(s.low),
 		.high = slowdown_of(s.high),
+		.scored = slowdown_of(s.scored),
+		.in_flight = s.in_flight / IN_A_POD,
+		.harm_pods = s.harm_pods,
+		.harm_worst = slowdown_of(s.harm_worst),
+		.harm_limit = slowdown_of(s.harm_limit),
 	};
 	memcpy(name, before.text, s.front);
 	memcpy(name + s.front, c->at, s.middle_len);
@@ -295,6 +313,7 @@ void record_decode(const struct record_slot *slot, struct km_recorded_copy *out)
 	d->pod_uid = take_text(&c, &text, s.uid_len);
 	class_name = take_text(&c, &text, s.class_len);
 	memcpy(d->workload.class_name, class_name.text, class_name.len);
+	d->policy = take_text(&c, &text, s.policy_len);
 	for (size_t i = 0; i < d->count; i++) {
 		take_node(&c, &text, before, &d->node[i]);
 		before = d->node[i].name;

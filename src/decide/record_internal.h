@@ -8,7 +8,7 @@
 #define RECORD_NAME_MAX 253 /* bytes; a DNS subdomain has no more */
 
 /*
- * | struct stored | namespace, name, UID, class | node, name | node, name | ...
+ * | struct stored | namespace, name, UID, class, policy | node, name | node, name | ...
  *
  * A node's name is what it shares with the one before, in bytes at its front and at its end, and
  * what stands between: of ip-10-0-3-17.internal behind ip-10-0-3-4.internal it is "17".

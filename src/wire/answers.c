@@ -159,6 +159,52 @@ void km_answer_nodes_node(struct km_json *j, const struct km_answer_node *node,
 	km_json_end(j, '}');
 }
 
+void km_wire_put_policy(struct km_json *j, struct km_name policy)
+{
+	km_json_key(j, "policy");
+	if (policy.len > 0)
+		km_json_name(j, policy);
+	else
+		km_json_string(j, NULL);
+}
+
+static void put_harm(struct km_json *j, const struct km_answer_harm *h, int digits)
+{
+	km_json_key(j, "harm");
+	if (h->pods == 0) {
+		km_json_string(j, NULL);
+		return;
+	}
+	km_json_begin(j, '{');
+	km_json_put_integer(j, "pods", h->pods);
+	km_json_put_rounded(j, "worstSlowdown", h->worst, digits);
+	km_json_put_rounded(j, "worstTolerates", h->limit, digits);
+	if (h->worst_of) {
+		km_json_put_string(j, "worstOf", h->worst_of);
+		km_json_put_rounded(j, "meanSlowdown", h->mean, digits);
+	}
+	km_json_end(j, '}');
+}
+
+void km_wire_put_company(struct km_json *j, const struct km_answer_node *node, int digits)
+{
+	km_json_put_rounded(j, "scoredSlowdown", node->scored, digits);
+	km_json_put_rounded(j, "inFlight", node->in_flight, digits);
+	put_harm(j, &node->harm, digits);
+}
+
+static void put_in_flight(struct km_json *j, const struct km_answer_in_flight *n)
+{
+	km_json_key(j, "inFlightBy");
+	km_json_begin(j, '{');
+	km_json_put_rounded(j, "service", n->service, AGE_DIGITS);
+	km_json_put_rounded(j, "model", n->model, AGE_DIGITS);
+	km_json_put_rounded(j, "footprint", n->footprint, AGE_DIGITS);
+	km_json_put_rounded(j, "effects", n->effects, AGE_DIGITS);
+	km_json_put_rounded(j, "unknown", n->unknown, AGE_DIGITS);
+	km_json_end(j, '}');
+}
+
 static void put_vote(struct km_json *j, const struct km_answer_question *q)
 {
 	const struct km_vote *v = q->vote;
@@ -182,7 +228,9 @@ void km_answer_explain_begin(struct km_json *j, const struct km_answer_question 
 	km_json_put_number(j, "decision", q->decision > 0 ? (double)q->decision : NAN);
 	put_model(j, model);
 	km_wire_put_workload(j, q->workload);
+	km_wire_put_policy(j, q->policy);
 	km_json_put_integer(j, "scoreScale", q->scale);
+	km_json_put_number(j, "risk", q->risk);
 	put_vote(j, q);
 	km_json_put_integer(j, "explained", (long long)q->explained);
 	km_json_put_bool(j, "cut", q->cut);
@@ -220,6 +268,8 @@ void km_answer_explain_node(struct km_json *j, const struct km_answer_node *node
 	km_json_put_rounded(j, "slowdown", node->slowdown, PREDICTION_DIGITS);
 	put_interval(j, node);
 	km_wire_put_verdict(j, verdict);
+	km_wire_put_company(j, node, PREDICTION_DIGITS);
+	put_in_flight(j, &node->by);
 	km_json_put_string(j, "data", node->state);
 	put_contention(j, node->triage);
 	put_range(j, node);

@@ -83,6 +83,7 @@ void km_answer_decision_begin(struct km_json *j, const struct km_answer_decision
 	km_wire_put_pod(j, d->pod_namespace, d->pod_name, d->pod_uid);
 	km_wire_put_workload(j, d->workload);
 	km_json_put_string(j, "workloadFrom", d->workload_from);
+	km_wire_put_policy(j, d->policy);
 	km_json_key(j, "modelHash");
 	if (d->model_hash != 0)
 		km_json_hash(j, d->model_hash);
@@ -109,6 +110,7 @@ void km_answer_decision_node(struct km_json *j, const struct km_answer_node *nod
 	km_json_put_rounded(j, "slowdown", node->slowdown, KEPT_DIGITS);
 	km_json_put_rounded(j, "low", node->low, KEPT_DIGITS);
 	km_json_put_rounded(j, "high", node->high, KEPT_DIGITS);
+	km_wire_put_company(j, node, KEPT_DIGITS);
 	km_json_put_string(j, "data", node->state);
 	km_wire_put_data(j, node);
 	km_json_end(j, '}');

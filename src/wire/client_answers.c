@@ -70,6 +70,10 @@ struct km_client_node *km_client_row(struct km_client_table *t, const char *name
 		.low = NAN,
 		.high = NAN,
 		.score = NAN,
+		.scored = NAN,
+		.in_flight = NAN,
+		.harm_worst = NAN,
+		.harm_limit = NAN,
 	};
 	for (size_t i = 0; i < KM_CLIENT_FEATURES_MAX; i++)
 		row->feature[i] = NAN;

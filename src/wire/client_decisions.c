@@ -46,6 +46,7 @@ static void read_decision(struct km_client_table *t, const cJSON *entry,
 		.time = km_client_keep(t, km_client_text(entry, "time")),
 		.pod_namespace = km_client_keep(t, km_client_text(pod, "namespace")),
 		.pod_name = km_client_keep(t, km_client_text(pod, "name")),
+		.policy = km_client_keep(t, km_client_text(entry, "policy")),
 		.workload_from = km_client_keep(t, km_client_text(entry, "workloadFrom")),
 		.mode = km_client_keep(t, km_client_text(workload, "mode")),
 		.model_hash = km_client_keep(t, km_client_text(entry, "modelHash")),
@@ -71,6 +72,7 @@ static int read_nodes(struct km_client_table *t, const cJSON *list)
 	{
 		const char *name = km_client_text(entry, "node");
 		struct km_client_node *row;
+		const cJSON *harm;
 
 		if (!name)
 			continue;
@@ -83,6 +85,11 @@ static int read_nodes(struct km_client_table *t, const cJSON *list)
 		row->low = km_client_number(entry, "low");
 		row->high = km_client_number(entry, "high");
 		row->score = km_client_number(entry, "score");
+		row->scored = km_client_number(entry, "scoredSlowdown");
+		row->in_flight = km_client_number(entry, "inFlight");
+		harm = cJSON_GetObjectItemCaseSensitive(entry, "harm");
+		row->harm_worst = km_client_number(harm, "worstSlowdown");
+		row->harm_limit = km_client_number(harm, "worstTolerates");
 		row->reason = km_client_keep(t, km_client_text(entry, "message"));
 		row->filter = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(entry, "passes"))
 		                      ? row->reason

@@ -41,6 +41,12 @@ void km_decision_line_settings(struct km_buf *out, const struct km_decide_settin
 	km_json_put_string(&j, "onStale", km_on_stale_name(s->on_stale));
 	km_json_put_integer(&j, "scoreScale", s->score_scale);
 	km_json_put_number(&j, "minMaxSlowdown", s->min_max_slowdown);
+	km_json_put_number(&j, "risk", s->risk);
+	km_json_put_bool(&j, "harmFilter", s->harm_filter);
+	km_json_put_bool(&j, "harmScore", s->harm_score);
+	km_json_put_bool(&j, "ledgerOff", s->ledger_off);
+	km_json_put_number(&j, "reservationTTLSeconds", (double)s->reservation_ttl_ns / NS_PER_S);
+	km_json_put_number(&j, "unknownSlowdown", s->unknown_slowdown);
 	end(&j);
 }
 
@@ -78,6 +84,7 @@ void km_decision_line_row(struct km_buf *out, const struct km_logged_row *row)
 
 	km_json_put_integer(&j, "node", row->node);
 	km_json_put_integer(&j, "version", (long long)row->version);
+	km_json_put_integer(&j, "windowEndNs", row->window_end_ns);
 	km_json_put_string(&j, "tier", km_tier_name(row->tier));
 	km_json_key(&j, "values");
 	km_json_begin(&j, '[');
@@ -85,6 +92,16 @@ void km_decision_line_row(struct km_buf *out, const struct km_logged_row *row)
 		km_json_rounded(&j, row->value[i], VALUE_DIGITS);
 	km_json_end(&j, ']');
 	end(&j);
+}
+
+/* null for none. */
+static void put_hash(struct km_json *j, const char *key, uint64_t hash)
+{
+	km_json_key(j, key);
+	if (hash != 0)
+		km_json_hash(j, hash);
+	else
+		km_json_string(j, NULL);
 }
 
 static void put_candidates(struct km_json *j, const struct km_logged_decision *d)
@@ -132,11 +149,10 @@ void km_decision_line_decision(struct km_buf *out, const struct km_logged_decisi
 	km_wire_put_pod(&j, d->pod_namespace, d->pod_name, d->pod_uid);
 	km_wire_put_workload(&j, &d->workload);
 	km_json_put_string(&j, "workloadFrom", d->workload_from);
-	km_json_key(&j, "modelHash");
-	if (d->model_hash != 0)
-		km_json_hash(&j, d->model_hash);
-	else
-		km_json_string(&j, NULL);
+	km_wire_put_policy(&j, d->policy);
+	put_hash(&j, "service", d->service);
+	km_json_put_number(&j, "podRps", d->pod_rps);
+	put_hash(&j, "modelHash", d->model_hash);
 	put_candidates(&j, d);
 	end(&j);
 }

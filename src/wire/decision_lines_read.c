@@ -44,6 +44,14 @@ static int read_number(const struct reading *r, const cJSON *object, const char 
 	return 0;
 }
 
+static int read_bool(const struct reading *r, const cJSON *object, const char *key, bool *out)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	*out = cJSON_IsTrue(item);
+	return cJSON_IsBool(item) ? 0 : bad(r, key, "true or false");
+}
+
 /* null is NaN. */
 static int read_number_or_null(const struct reading *r, const cJSON *object, const char *key,
                                double least, double most, double *out)
@@ -109,6 +117,7 @@ static int read_settings(const struct reading *r, const cJSON *line, struct km_d
 {
 	struct km_decide_settings *s = &out->settings;
 	double age_s = 0;
+	double ttl_s = 0;
 	double scale = 0;
 	int on_stale = 0;
 	int rc;
@@ -116,8 +125,15 @@ static int read_settings(const struct reading *r, const cJSON *line, struct km_d
 	if ((rc = read_number(r, line, "maxAgeSeconds", 0, 1e6, &age_s)) != 0 ||
 	    (rc = read_choice(r, line, "onStale", km_on_stale_parse, &on_stale)) != 0 ||
 	    (rc = read_number(r, line, "scoreScale", 1, SCORE_SCALE, &scale)) != 0 ||
-	    (rc = read_number(r, line, "minMaxSlowdown", 1, 1e6, &s->min_max_slowdown)) != 0)
+	    (rc = read_number(r, line, "minMaxSlowdown", 1, 1e6, &s->min_max_slowdown)) != 0 ||
+	    (rc = read_number(r, line, "risk", 0, 1, &s->risk)) != 0 ||
+	    (rc = read_bool(r, line, "harmFilter", &s->harm_filter)) != 0 ||
+	    (rc = read_bool(r, line, "harmScore", &s->harm_score)) != 0 ||
+	    (rc = read_bool(r, line, "ledgerOff", &s->ledger_off)) != 0 ||
+	    (rc = read_number(r, line, "reservationTTLSeconds", 0, 1e6, &ttl_s)) != 0 ||
+	    (rc = read_number(r, line, "unknownSlowdown", 0, 1e6, &s->unknown_slowdown)) != 0)
 		return rc;
+	s->reservation_ttl_ns = (int64_t)(ttl_s * (double)KM_NS_PER_S);
 	s->max_age_ns = (int64_t)(age_s * (double)KM_NS_PER_S);
 	s->on_stale = (enum km_on_stale)on_stale;
 	s->score_scale = (uint32_t)scale;
@@ -186,6 +202,7 @@ static int read_row(const struct reading *r, const cJSON *line, struct km_decisi
 	const cJSON *list = read_array(r, line, "values", &out->row.count);
 	double node = 0;
 	double version = 0;
+	double end_ns = 0;
 	const cJSON *entry;
 	double *value;
 	size_t i = 0;
@@ -208,12 +225,14 @@ static int read_row(const struct reading *r, const cJSON *line, struct km_decisi
 	out->row.value = value;
 	if ((rc = read_number(r, line, "node", 0, NODES_MAX - 1, &node)) != 0 ||
 	    (rc = read_number(r, line, "version", 1, EXACT_MAX, &version)) != 0 ||
+	    (rc = read_number(r, line, "windowEndNs", 0, 9e18, &end_ns)) != 0 ||
 	    (rc = read_choice(r, line, "tier", km_tier_parse, &tier)) != 0)
 		return rc;
 	if (node != floor(node) || version != floor(version))
 		return bad(r, "node, version", "whole numbers");
 	out->row.node = (uint32_t)node;
 	out->row.version = (uint64_t)version;
+	out->row.window_end_ns = (int64_t)end_ns;
 	out->row.tier = (enum km_tier)tier;
 	return 0;
 }
@@ -345,9 +364,9 @@ static int read_results(const struct reading *r, const cJSON *line, struct km_lo
 }
 
 /* 16 hexadecimal digits, or null. */
-static int read_hash(const struct reading *r, const cJSON *line, uint64_t *out)
+static int read_hash(const struct reading *r, const cJSON *line, const char *key, uint64_t *out)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, "modelHash");
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
 	const char *text = cJSON_GetStringValue(item);
 	uint64_t hash = 0;
 
@@ -355,11 +374,19 @@ static int read_hash(const struct reading *r, const cJSON *line, uint64_t *out)
 	if (cJSON_IsNull(item))
 		return 0;
 	if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
-		return bad(r, "modelHash", "16 hexadecimal digits or null");
+		return bad(r, key, "16 hexadecimal digits or null");
 	for (; *text != '\0'; text++)
 		hash = hash << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
 	*out = hash;
 	return 0;
+}
+
+static int read_policy(const struct reading *r, const cJSON *line, struct km_name *out)
+{
+	*out = (struct km_name){ "", 0 };
+	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(line, "policy"))
+	               ? 0
+	               : read_text(r, line, "policy", out);
 }
 
 static int read_decision(const struct reading *r, const cJSON *line, struct km_decision_line *out)
@@ -380,7 +407,10 @@ static int read_decision(const struct reading *r, const cJSON *line, struct km_d
 	    (rc = read_text(r, pod, "uid", &d->pod_uid)) != 0 ||
 	    (rc = read_workload(r, line, &d->workload)) != 0 ||
 	    (rc = read_text(r, line, "workloadFrom", &from)) != 0 ||
-	    (rc = read_hash(r, line, &d->model_hash)) != 0 ||
+	    (rc = read_policy(r, line, &d->policy)) != 0 ||
+	    (rc = read_hash(r, line, "service", &d->service)) != 0 ||
+	    (rc = read_number_or_null(r, line, "podRps", 0, 1e12, &d->pod_rps)) != 0 ||
+	    (rc = read_hash(r, line, "modelHash", &d->model_hash)) != 0 ||
 	    (rc = read_candidates(r, line, d)) != 0)
 		return rc;
 	d->id = (uint64_t)id;

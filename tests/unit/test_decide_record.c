@@ -86,7 +86,8 @@ static void what_is_kept_comes_back(void **state)
 	(void)state;
 	d.pod_uid = name_of("9a1f");
 	d.model_hash = UINT64_C(0xfedcba9876543210);
-	d.origin = KM_ORIGIN_ANNOTATIONS;
+	d.origin = KM_ORIGIN_POLICY;
+	d.policy = name_of("shop/latency");
 	memcpy(d.workload.class_name, "batch", 6);
 	d.asked = 262144;
 	d.passed = 3;
@@ -99,6 +100,13 @@ static void what_is_kept_comes_back(void **state)
 	d.node[1].slowdown = NAN;
 	d.node[1].age_s = NAN;
 	d.node[1].state = KM_DATA_ABSENT;
+	d.node[0].in_flight = 1.0 / 3;
+	d.node[0].scored = 1.75;
+	d.node[0].harm_pods = 3;
+	d.node[0].harm_worst = 1.25;
+	d.node[0].harm_limit = 2;
+	d.node[1].in_flight = 1e6;
+	d.node[1].harm_pods = 1000;
 	add_node(&d, "ip", false, 0);
 	d.node[2].slowdown = 1e30; /* more than is told apart */
 	d.node[2].age_s = 1e9;
@@ -110,7 +118,7 @@ static void what_is_kept_comes_back(void **state)
 	assert_int_equal(got->wall_ns, 7 * KM_NS_PER_S);
 	assert_true(is(got->pod_namespace, "shop") && is(got->pod_name, "web-1"));
 	assert_true(is(got->pod_uid, "9a1f"));
-	assert_true(got->model_hash == d.model_hash && got->origin == KM_ORIGIN_ANNOTATIONS);
+	assert_true(got->model_hash == d.model_hash && got->origin == KM_ORIGIN_POLICY);
 	assert_true(got->workload.rps == 1500.5 && got->workload.max_slowdown == 3);
 	assert_string_equal(got->workload.class_name, "batch");
 	assert_int_equal(got->asked, 262144);
@@ -126,6 +134,13 @@ static void what_is_kept_comes_back(void **state)
 	assert_true(fabs(got->node[0].slowdown - 1.5) < 1.5 * 2e-4);
 	assert_true(fabs(got->node[0].low - 1.2) < 1.2 * 2e-4);
 	assert_true(fabs(got->node[0].age_s - 1.2) < 1e-9);
+	assert_true(is(got->policy, "shop/latency"));
+	assert_true(got->node[0].in_flight == 0.33 && got->node[0].harm_pods == 3);
+	assert_true(fabs(got->node[0].scored - 1.75) < 1.75 * 2e-4);
+	assert_true(fabs(got->node[0].harm_worst - 1.25) < 1.25 * 2e-4);
+	assert_true(fabs(got->node[0].harm_limit - 2) < 2 * 2e-4);
+	assert_true(got->node[1].in_flight > 655 && got->node[1].harm_pods == 255);
+	assert_true(got->node[2].in_flight == 0 && got->node[2].harm_pods == 0);
 	assert_true(isnan(got->node[1].slowdown) && isnan(got->node[1].age_s));
 	assert_int_equal(got->node[1].state, KM_DATA_ABSENT);
 	assert_true(got->node[3].slowdown > 1e5 && got->node[3].age_s > 6000);

@@ -74,11 +74,13 @@ static void place(const struct daemon *d, int i)
 	static const char *const routes[] = { "/filter", "/prioritize" };
 	char body[512];
 
-	(void)snprintf(body, sizeof(body),
-	               "{\"Pod\":{\"metadata\":{\"name\":\"p-%d\",\"annotations\":{"
-	               "\"kubemarla.io/rps\":\"%d\"}}},\"Nodes\":null,\"NodeNames\":["
-	               "\"quiet\",\"some\",\"noisy\",\"blind\",\"ghost\"]}",
-	               i, 500 + 700 * (i % 5));
+	(void)snprintf(
+		body, sizeof(body),
+		"{\"Pod\":{\"metadata\":{\"name\":\"p-%d\",\"uid\":\"u-%d\",\"annotations\":{"
+		"\"kubemarla.io/rps\":\"%d\"},\"ownerReferences\":[{\"controller\":true,"
+		"\"kind\":\"Job\",\"name\":\"j-%d\"}]}},\"Nodes\":null,\"NodeNames\":["
+		"\"quiet\",\"some\",\"noisy\",\"blind\",\"ghost\"]}",
+		i, i, 500 + 700 * (i % 5), i % 2);
 	for (size_t k = 0; k < 2; k++) {
 		struct answer a;
 
@@ -127,7 +129,8 @@ static void the_same_model_answers_the_same(void **state)
 		place(&w->d, i);
 	(void)wire_wait_metric(&w->d, CALLS, 26);
 	tree = replay(w, w->log, MODEL);
-	assert_true(number(tree, "calls") == 6 && number(tree, "identical") == 6);
+	/* it begins with pods in flight that it does not tell of: scores may differ */
+	assert_true(number(tree, "calls") == 6 && number(tree, "badLines") == 0);
 	cJSON_Delete(tree);
 	tree = replay(w, other, MODEL);
 	assert_true(number(tree, "calls") == 20 && number(tree, "identical") == 20);
@@ -139,24 +142,26 @@ static void the_same_model_answers_the_same(void **state)
 /* Three nodes and what was answered about them by nobody in particular. */
 #define HEAD                                                                                       \
 	"{\"kind\":\"settings\",\"time\":\"2026-11-30T07:41:02.123Z\",\"maxAgeSeconds\":15,"       \
-	"\"onStale\":\"Neutral\",\"scoreScale\":10,\"minMaxSlowdown\":1.2}\n"                      \
+	"\"onStale\":\"Neutral\",\"scoreScale\":10,\"minMaxSlowdown\":1.2,\"risk\":0.5,"           \
+	"\"harmFilter\":true,\"harmScore\":true,\"ledgerOff\":false,"                              \
+	"\"reservationTTLSeconds\":0,\"unknownSlowdown\":1.1}\n"                                   \
 	"{\"kind\":\"schema\",\"windowSeconds\":60,\"binSeconds\":5,\"features\":["                \
 	"\"node.ipc.mean\",\"node.c0_ratio.mean\",\"node.l3_miss_per_s.mean\","                    \
 	"\"host.mem_write_bytes_per_s.mean\"]}\n"                                                  \
 	"{\"kind\":\"nodes\",\"names\":[\"idle\",\"busy\",\"mid\"]}\n"                             \
-	"{\"kind\":\"row\",\"node\":0,\"version\":1,\"tier\":\"uncore\",\"values\":[2.2,0.05,"     \
-	"1e6,1e8]}\n"                                                                              \
-	"{\"kind\":\"row\",\"node\":1,\"version\":1,\"tier\":\"uncore\",\"values\":[0.5,0.95,"     \
-	"5e7,7e9]}\n"                                                                              \
-	"{\"kind\":\"row\",\"node\":2,\"version\":1,\"tier\":\"uncore\",\"values\":[1.2,0.5,"      \
-	"2e7,null]}\n"
+	"{\"kind\":\"row\",\"node\":0,\"version\":1,\"windowEndNs\":1,\"tier\":\"uncore\","        \
+	"\"values\":[2.2,0.05,1e6,1e8]}\n"                                                         \
+	"{\"kind\":\"row\",\"node\":1,\"version\":1,\"windowEndNs\":1,\"tier\":\"uncore\","        \
+	"\"values\":[0.5,0.95,5e7,7e9]}\n"                                                         \
+	"{\"kind\":\"row\",\"node\":2,\"version\":1,\"windowEndNs\":1,\"tier\":\"uncore\","        \
+	"\"values\":[1.2,0.5,2e7,null]}\n"
 #define DECISION(id, call, from, nodes, ages, scores, rejected)                                    \
 	"{\"kind\":\"decision\",\"id\":" id ",\"call\":\"" call "\",\"time\":null,"                \
 	"\"atNs\":5000000000,\"pod\":{\"namespace\":\"shop\",\"name\":\"web-" id                   \
 	"\",\"uid\":\"\"},\"workload\":{\"rps\":1000,\"replicas\":1,\"maxSlowdown\":2,"            \
 	"\"mode\":\"Enforce\",\"onStale\":\"Neutral\",\"class\":\"\"},\"workloadFrom\":\"" from    \
-	"\",\"modelHash\":null,\"nodes\":" nodes ",\"agesUs\":" ages ",\"scores\":" scores         \
-	",\"rejected\":" rejected "}\n"
+	"\",\"policy\":null,\"service\":null,\"podRps\":null,\"modelHash\":null,\"nodes\":" nodes  \
+	",\"agesUs\":" ages ",\"scores\":" scores ",\"rejected\":" rejected "}\n"
 
 static const char golden_log[] = HEAD
 	/* the best is chosen again */
@@ -238,9 +243,10 @@ static void another_model_and_other_settings_are_asked(void **state)
 static void bad_lines_are_counted_with_their_numbers(void **state)
 {
 	static const char lines[] =
-		"not json\n" HEAD "{\"kind\":\"row\",\"node\":9,\"version\":1,"
+		"not json\n" HEAD "{\"kind\":\"row\",\"node\":9,\"version\":1,\"windowEndNs\":1,"
 		"\"tier\":\"core\",\"values\":[1,2,3,4]}\n"
-		"{\"kind\":\"row\",\"node\":0,\"version\":1,\"tier\":\"core\",\"values\":[1]}\n"
+		"{\"kind\":\"row\",\"node\":0,\"version\":1,\"windowEndNs\":1,\"tier\":\"core\","
+		"\"values\":[1]}\n"
 		"{\"kind\":\"verse\"}\n" DECISION("1", "prioritize", "policy", "[0,7]", "[1,1]",
 	                                          "[9,1]", "[]")
 			DECISION("2", "prioritize", "policy", "[0,1]", "[1,1]", "[9]", "[]")

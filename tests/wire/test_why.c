@@ -14,6 +14,12 @@
 #include "support/extender_case.h"
 #include "support/tool.h"
 
+static const char policies[] =
+	"apiVersion: kubemarla.io/v1alpha1\nkind: InterferencePolicy\n"
+	"metadata: {namespace: shop, name: strict}\n"
+	"spec: {selector: {matchLabels: {app: strict}}, mode: Enforce, maxSlowdown: 1.4, "
+	"workload: {rps: 2000}}\n";
+
 struct world {
 	struct daemon d;
 	struct tool_result r;
@@ -28,7 +34,9 @@ static int set_up(void **state)
 		return -1;
 	daemon_init(&w->d);
 	tool_result_init(&w->r);
-	extender_start(&w->d, EXTENDER_NODES EXTENDER_MODEL "decide: {maxAge: 1h}\n");
+	daemon_write(&w->d, "policies.yaml", policies);
+	extender_start(&w->d, EXTENDER_NODES EXTENDER_MODEL
+	               "decide: {maxAge: 1h, policies: \"@DIR@/policies.yaml\"}\n");
 	(void)snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%d", w->d.port);
 	*state = w;
 	return 0;
@@ -139,6 +147,53 @@ static void ties_and_lack_of_data_are_said(void **state)
 	want_text(w->r.out.data, "\nWhy there\n  No node of 0 passed.\n");
 }
 
+static void prioritize(const struct daemon *d, const char *route, const char *metadata)
+{
+	struct answer a;
+	char body[512];
+
+	(void)snprintf(body, sizeof(body),
+	               "{\"Pod\":{\"metadata\":{\"namespace\":\"shop\",%s}},\"Nodes\":null,"
+	               "\"NodeNames\":[\"quiet\",\"some\"]}",
+	               metadata);
+	daemon_request(d, "POST", route, body, &a);
+	assert_int_equal(a.status, 200);
+	answer_fini(&a);
+}
+
+static void policies_and_rejections_are_said(void **state)
+{
+	static const char pod[] = "\"name\":\"s\",\"uid\":\"s\",\"labels\":{\"app\":\"strict\"}";
+	struct world *w = *state;
+
+	prioritize(&w->d, "/filter", pod);
+	RUN(w, "why", "s", "-s", w->url);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data,
+	          "It brings 2000 requests/s and tolerates a slowdown of 1.4 (policy "
+	          "shop/strict), mode Enforce; model ");
+	want_text(w->r.out.data, "  quiet has the best score, ");
+	want_text(w->r.out.data,
+	          "  Of 2 nodes 1 passed:\n"
+	          "    1: predicted slowdown is within what the pod tolerates\n"
+	          "    1: predicted slowdown is above what the pod tolerates (1 filtered out)\n");
+	want_text(w->r.out.data, "  reject  ");
+	assert_null(strstr(w->r.out.data, "Here the best node"));
+}
+
+/* A pod of another UID that was sent there a moment ago slows this one down. */
+static void pods_in_flight_are_said(void **state)
+{
+	struct world *w = *state;
+
+	prioritize(&w->d, "/prioritize", "\"name\":\"first\",\"uid\":\"first\"");
+	prioritize(&w->d, "/prioritize", "\"name\":\"second\",\"uid\":\"second\"");
+	RUN(w, "why", "second", "-s", w->url);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "\n  Pods on the way there are counted in: ");
+	want_text(w->r.out.data, "\nNODE   SLOWDOWN  90% INTERVAL  IN FLIGHT  SCORE  FILTER  MAIN");
+}
+
 static void json_is_both_answers_as_they_came(void **state)
 {
 	struct world *w = *state;
@@ -238,6 +293,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_decision_is_told_in_words),
 		cmocka_unit_test(ties_and_lack_of_data_are_said),
+		cmocka_unit_test(policies_and_rejections_are_said),
+		cmocka_unit_test(pods_in_flight_are_said),
 		cmocka_unit_test(json_is_both_answers_as_they_came),
 		cmocka_unit_test(votes_come_from_the_schedulers_configuration),
 		cmocka_unit_test(what_is_known_is_told_of_an_unknown_pod),

@@ -23,14 +23,14 @@
 #include "km/place/place.h"
 
 #define KM_RECORD_DECISIONS  10000
-#define KM_RECORD_SLOT_BYTES 640
+#define KM_RECORD_SLOT_BYTES 768
 #define KM_RECORD_BYTES      (KM_RECORD_DECISIONS * (KM_RECORD_SLOT_BYTES + 24))
 
 /* At most so many nodes of a decision; long names leave room for fewer. */
 #define KM_RECORD_NODES_MAX 16
 
-/* A decision's texts: a pod's name, namespace and UID, and its nodes' names. */
-#define KM_RECORD_TEXT_BYTES 4608
+/* A decision's texts: a pod's name, namespace, UID and policy, and its nodes' names. */
+#define KM_RECORD_TEXT_BYTES 5120
 
 struct km_record;
 
@@ -38,8 +38,8 @@ struct km_record;
 enum { KM_RECORD_FILTER = 1, KM_RECORD_PRIORITIZE = 2 };
 
 /* Where a workload came from. */
-enum km_workload_origin { KM_ORIGIN_DEFAULT, KM_ORIGIN_ANNOTATIONS, KM_ORIGIN_N };
-const char *km_workload_origin_name(enum km_workload_origin o); /* "default", "annotations" */
+enum km_workload_origin { KM_ORIGIN_DEFAULT, KM_ORIGIN_ANNOTATIONS, KM_ORIGIN_POLICY, KM_ORIGIN_N };
+const char *km_workload_origin_name(enum km_workload_origin o); /* "default", "policy", ... */
 
 struct km_recorded_node {
 	struct km_name name;
@@ -50,6 +50,11 @@ struct km_recorded_node {
 	double slowdown; /* NaN = no prediction */
 	double low;
 	double high;
+	double scored;      /* the slowdown that the score is of; NaN = none */
+	double in_flight;   /* pods on their way there, in pods; to 0.01, 655 at most */
+	uint32_t harm_pods; /* protected pods there; 255 at most */
+	double harm_worst;  /* slowdown of the one worst off with the pod there; NaN = none */
+	double harm_limit;  /* what that one tolerates */
 };
 
 /* How many nodes were judged so, and how many of them were filtered out for it. */
@@ -68,7 +73,8 @@ struct km_recorded {
 	struct km_name pod_uid;
 	struct km_workload workload;
 	enum km_workload_origin origin;
-	uint64_t model_hash; /* 0 = no model */
+	struct km_name policy; /* "namespace/name"; len 0 = none */
+	uint64_t model_hash;   /* 0 = no model */
 	uint32_t scale;
 	uint32_t asked;      /* nodes at /filter, or at /prioritize when it came alone */
 	uint32_t passed;     /* of them */

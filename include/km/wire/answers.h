@@ -54,6 +54,24 @@ struct km_answer_model_card {
 	const struct km_schema *schema;
 };
 
+/* Pods on their way to a node, in pods, by how a prediction takes them in. */
+struct km_answer_in_flight {
+	double service;   /* replicas of the same service: by their load */
+	double model;     /* by the model's input for their class */
+	double footprint; /* by what their class adds to counters */
+	double effects;   /* by learned effects */
+	double unknown;   /* as decide.unknownSlowdown has it */
+};
+
+/* What the pod would do to those that are there and protected. */
+struct km_answer_harm {
+	uint32_t pods;        /* 0 = none are, nothing below means anything */
+	double worst;         /* slowdown of the one worst off */
+	double limit;         /* what that one tolerates */
+	double mean;          /* weighted, of all; 0 = not kept */
+	const char *worst_of; /* its policy; NULL = not kept */
+};
+
 /* One node of an answer. */
 struct km_answer_node {
 	struct km_name name;
@@ -65,7 +83,12 @@ struct km_answer_node {
 	uint32_t outside;               /* features outside what the model was trained on */
 	uint32_t missing;               /* features not measured */
 	const struct km_triage *triage; /* of /v1/nodes and /v1/explain; NULL = nothing known */
-	const char *state;              /* "fresh", "stale", ...; of explanations and decisions */
+	/* of explanations and decisions */
+	const char *state;             /* "fresh", "stale", ... */
+	double scored;                 /* the slowdown that the score is of; NaN = none */
+	double in_flight;              /* pods */
+	struct km_answer_in_flight by; /* of explanations */
+	struct km_answer_harm harm;
 };
 
 /* Why a node was judged as it was. */
@@ -109,8 +132,10 @@ struct km_answer_question {
 	struct km_name pod_namespace;
 	struct km_name pod_name;
 	struct km_name pod_uid;
+	struct km_name policy; /* "namespace/name"; len 0 = none */
 	const struct km_workload *workload;
 	uint32_t scale;
+	double risk;                /* the quantile of the interval that is scored */
 	uint64_t decision;          /* its id; 0 = none, asked by a body */
 	const struct km_vote *vote; /* of the extender with this weight: */
 	bool weight_given;          /* false: assumed */
@@ -151,7 +176,8 @@ struct km_answer_decision {
 	struct km_name pod_name;
 	struct km_name pod_uid;
 	const struct km_workload *workload;
-	const char *workload_from; /* "default", "annotations" */
+	const char *workload_from; /* "default", "annotations", "policy" */
+	struct km_name policy;     /* "namespace/name"; len 0 = none */
 	uint64_t model_hash;       /* 0 = no model */
 	uint32_t scale;
 	uint32_t asked; /* nodes, and how many of them passed and were scored */

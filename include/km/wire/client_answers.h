@@ -28,6 +28,10 @@ struct km_client_node {
 	double low;
 	double high;
 	double score;
+	double scored;     /* the slowdown that the score is of */
+	double in_flight;  /* pods on their way there */
+	double harm_worst; /* slowdown of the protected pod worst off there */
+	double harm_limit; /* what that one tolerates */
 	const char
 		*filter; /* KM_CLIENT_PASS, the reason it was filtered out, or NULL = not asked */
 	const char *reason; /* verdict's text */
@@ -70,6 +74,7 @@ struct km_client_decision {
 	const char *pod_namespace;
 	const char *pod_name;
 	const char *workload_from;
+	const char *policy;
 	const char *mode;
 	const char *model_hash;
 	double rps;

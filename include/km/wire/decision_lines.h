@@ -6,14 +6,15 @@
  *   {"kind":"settings","time":..,"maxAgeSeconds":15,"onStale":"Neutral","scoreScale":10,...}
  *   {"kind":"schema","windowSeconds":60,"binSeconds":5,"features":["node.ipc.mean",...]}
  *   {"kind":"nodes","names":["a","b"]}             from here on a node is its position in this
- *   {"kind":"row","node":0,"version":7,"tier":"core","values":[0.8,null,...]}
+ *   {"kind":"row","node":0,"version":7,"windowEndNs":..,"tier":"core","values":[0.8,null,...]}
  *   {"kind":"decision","id":17,"call":"prioritize","time":..,"atNs":..,"pod":{..},"workload":{..},
- *    "workloadFrom":"annotations","modelHash":"..","nodes":[0,1,"ghost"],"agesUs":[1200,900,null],
- *    "scores":[9,4,5],"rejected":[]}
+ *    "workloadFrom":"annotations","policy":null,"service":"..","podRps":1500,"modelHash":"..",
+ *    "nodes":[0,1,"ghost"],"agesUs":[1200,900,null],"scores":[9,4,5],"rejected":[]}
  *
  * A row is written when a decision needs it and it changed; the newest one before a decision is the
  * one that it was made from. What a decision brings along (pod.*, inflight.*) is in no row.
- * `rejected` holds positions in `nodes`.
+ * `rejected` holds positions in `nodes`; ...Ns are of the monotonic clock of the process that
+ * decided.
  */
 #ifndef KM_WIRE_DECISION_LINES_H
 #define KM_WIRE_DECISION_LINES_H
@@ -48,7 +49,8 @@ enum km_decision_call { KM_DECISION_FILTER, KM_DECISION_PRIORITIZE, KM_DECISION_
 
 struct km_logged_row {
 	uint32_t node;
-	uint64_t version; /* > 0; another one of the same node means other values */
+	uint64_t version;      /* > 0; another one of the same node means other values */
+	int64_t window_end_ns; /* monotonic, of the newest bin in it; 0 = not known */
 	enum km_tier tier;
 	size_t count;
 	const double *value; /* [count], NaN = not measured */
@@ -65,7 +67,10 @@ struct km_logged_decision {
 	struct km_name pod_uid;
 	struct km_workload workload;
 	const char *workload_from;
-	uint64_t model_hash; /* 0 = no model */
+	struct km_name policy; /* "namespace/name"; len 0 = none */
+	uint64_t service;      /* equal = replicas of one service; 0 = of none */
+	double pod_rps;        /* requests/s of this one pod; NaN = not known */
+	uint64_t model_hash;   /* 0 = no model */
 	size_t count;
 	const int64_t *node;        /* [count], position in the nodes; -1 = not one of them */
 	const struct km_name *name; /* [count], of those that are not; else unused */
