@@ -5,14 +5,17 @@
 
 #include "record_internal.h"
 
-/* ln of what is kept of slowdowns: 65,535 steps of 0.02 %. */
-#define LN_LEAST   (-4.0)
-#define LN_MOST    12.0
-#define CODES      65534.0 /* beside 0, which is none */
+/*
+ * A slowdown in 16 bits: a double's exponent from 2^-4 on and the first 11 bits of its fraction,
+ * rounded; 0 is none. No logarithm: there are a hundred of them in a decision.
+ */
+#define FRACTION_BITS 11
+#define DROPPED_BITS  (52 - FRACTION_BITS)
+#define LEAST_CODE    ((uint64_t)(1023 - 4) << FRACTION_BITS)
 
-#define AGES_PER_S 10.0
-#define IN_A_POD   100.0 /* ties share a pod in flight */
-#define AGE_NEVER  UINT16_MAX
+#define AGES_PER_S    10.0
+#define IN_A_POD      100.0 /* ties share a pod in flight */
+#define AGE_NEVER     UINT16_MAX
 
 struct stored {
 	uint64_t id;
@@ -67,18 +70,27 @@ struct stored_node {
 
 static uint16_t code_of(double slowdown)
 {
-	double share;
+	uint64_t code;
 
 	if (!(slowdown > 0)) {
 		return 0;
 	}
-	share = (log(slowdown) - LN_LEAST) / (LN_MOST - LN_LEAST);
-	return (uint16_t)(1 + lround(fmin(fmax(share, 0), 1) * CODES));
+	memcpy(&code, &slowdown, sizeof(code));
+	code = (code + ((uint64_t)1 << (DROPPED_BITS - 1))) >> DROPPED_BITS;
+	if (code < LEAST_CODE) {
+		return 1;
+	}
+	code -= LEAST_CODE;
+	return code < UINT16_MAX ? (uint16_t)(code + 1) : UINT16_MAX;
 }
 
 static double slowdown_of(uint16_t code)
 {
-	return code == 0 ? NAN : exp(LN_LEAST + (code - 1) / CODES * (LN_MOST - LN_LEAST));
+	uint64_t bits = (LEAST_CODE + code - 1) << DROPPED_BITS;
+	double slowdown;
+
+	memcpy(&slowdown, &bits, sizeof(slowdown));
+	return code == 0 ? NAN : slowdown;
 }
 
 static uint16_t age_code(double age_s)

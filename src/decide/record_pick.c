@@ -96,6 +96,7 @@ static size_t find_best(const struct km_verdict *verdict, size_t count, const st
 	uint32_t before[SCORES]; /* where a score's nodes begin in best[] */
 	uint32_t sum = 0;
 	uint32_t least = 0;
+	uint32_t found = 0;
 
 	for (uint32_t k = SCORES; k-- > 0;) {
 		before[k] = sum;
@@ -105,14 +106,18 @@ static size_t find_best(const struct km_verdict *verdict, size_t count, const st
 			break;
 		}
 	}
-	for (size_t i = 0; i < count; i++) {
+	if (sum > most) {
+		sum = (uint32_t)most;
+	}
+	for (size_t i = 0; i < count && found < sum; i++) {
 		uint32_t k = score_slot(verdict[i].score);
 
 		if (verdict[i].passes && k >= least && before[k] < most) {
 			best[before[k]++] = (uint32_t)i;
+			found++;
 		}
 	}
-	return sum < most ? sum : most;
+	return found;
 }
 
 size_t km_record_pick(const struct km_verdict *verdict, size_t count, struct km_recorded *d,

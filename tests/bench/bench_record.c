@@ -128,8 +128,9 @@ int main(void)
 
 	km_rng_init(&rng, 1);
 	for (size_t i = 0; i < NODES_MAX; i++)
-		verdict[i] = (struct km_verdict){ true, false, KM_REASON_FITS,
-			                          (int32_t)km_rng_below(&rng, 11) };
+		verdict[i] = (struct km_verdict){ .passes = true,
+			                          .reason = KM_REASON_FITS,
+			                          .score = (int32_t)km_rng_below(&rng, 11) };
 	for (size_t i = 0; i < KM_RECORD_NODES_MAX; i++)
 		(void)snprintf(text[i], sizeof(text[i]), "ip-10-%03zu-%03zu.internal", i, 3 * i);
 	(void)printf("picking the nodes to keep, median us\n nodes      pick\n");
