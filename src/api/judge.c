@@ -106,22 +106,44 @@ static size_t pick(void *ctx, const struct km_verdict *verdict, size_t count, ui
 	return d->count;
 }
 
+/*
+ * What would have been said of a pod that is only observed: remembered in place of the neutral
+ * answer, from which nothing can be learned. Reserves nothing; without memory nothing is
+ * remembered.
+ */
+static void judge_observed(struct km_api *api, const struct km_http_request *req,
+                           const struct km_extender_args *args, const struct km_subject *who,
+                           struct km_api_judged *out)
+{
+	struct km_subject strict = *who;
+	const struct km_ask ask = { &strict, KM_CALL_ASK, args->name, args->count };
+	const struct km_detail detail = { pick, &out->record, KM_RECORD_NODES_MAX, &out->detail };
+	struct km_verdict *would = km_arena_alloc(req->arena, (args->count + 1) * sizeof(*would));
+
+	strict.workload.mode = KM_MODE_ENFORCE;
+	if (!would || km_decide_place_detail(api->decide, &ask, req->arena, would, &detail) != 0)
+		out->detail.count = 0;
+}
+
 void km_api_judge(struct km_api *api, const struct km_http_request *req,
                   const struct km_extender_args *args, const struct km_subject *who,
                   enum km_call call, struct km_api_judged *out)
 {
 	const struct km_ask ask = { who, call, args->name, args->count };
 	const struct km_detail detail = { pick, &out->record, KM_RECORD_NODES_MAX, &out->detail };
+	bool observed = who->workload.mode == KM_MODE_OBSERVE;
 	struct km_verdict *verdict =
 		km_arena_alloc(req->arena, (args->count + 1) * sizeof(*verdict));
 
 	*out = (struct km_api_judged){ .verdict = NULL };
 	km_histogram_observe(api->stats.names, (double)args->count);
 	if (!verdict || km_decide_place_detail(api->decide, &ask, req->arena, verdict,
-	                                       api->record ? &detail : NULL) != 0) {
+	                                       api->record && !observed ? &detail : NULL) != 0) {
 		km_counter_add(api->stats.neutral_no_memory, 1);
 		return;
 	}
 	count_verdicts(api, verdict, args->count);
 	out->verdict = verdict;
+	if (api->record && observed)
+		judge_observed(api, req, args, who, out);
 }

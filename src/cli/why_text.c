@@ -145,6 +145,9 @@ static void print_best(const struct why *w)
 	const struct km_client_decision *d = &w->decisions->decision[0];
 	const struct km_client_table *t = &w->decisions->table;
 
+	if (strcmp(or_empty(d->mode), "Observe") == 0)
+		printf("It is only observed: all nodes passed with the same score.  What follows "
+		       "would have been.\n");
 	printf("\nWhy there\n");
 	if (isnan(d->best) || t->count == 0) {
 		printf("  No node of %.0f passed.\n", d->asked);

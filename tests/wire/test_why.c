@@ -15,9 +15,14 @@
 #include "support/tool.h"
 
 static const char policies[] =
-	"apiVersion: kubemarla.io/v1alpha1\nkind: InterferencePolicy\n"
-	"metadata: {namespace: shop, name: strict}\n"
-	"spec: {selector: {matchLabels: {app: strict}}, mode: Enforce, maxSlowdown: 1.4, "
+	"apiVersion: v1\nkind: List\nitems:\n"
+	"- apiVersion: kubemarla.io/v1alpha1\n  kind: InterferencePolicy\n"
+	"  metadata: {namespace: shop, name: strict}\n"
+	"  spec: {selector: {matchLabels: {app: strict}}, mode: Enforce, maxSlowdown: 1.4, "
+	"workload: {rps: 2000}}\n"
+	"- apiVersion: kubemarla.io/v1alpha1\n  kind: InterferencePolicy\n"
+	"  metadata: {namespace: shop, name: watched}\n"
+	"  spec: {selector: {matchLabels: {app: watched}}, maxSlowdown: 1.4, "
 	"workload: {rps: 2000}}\n";
 
 struct world {
@@ -181,6 +186,24 @@ static void policies_and_rejections_are_said(void **state)
 	assert_null(strstr(w->r.out.data, "Here the best node"));
 }
 
+/* The answer is neutral; what is remembered is not. */
+static void of_observed_pods_it_says_what_would_have_been(void **state)
+{
+	static const char pod[] = "\"name\":\"o\",\"uid\":\"o\",\"labels\":{\"app\":\"watched\"}";
+	struct world *w = *state;
+
+	prioritize(&w->d, "/filter", pod);
+	prioritize(&w->d, "/prioritize", pod);
+	RUN(w, "why", "o", "-s", w->url);
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "(policy shop/watched), mode Observe; model ");
+	want_text(w->r.out.data,
+	          "\nIt is only observed: all nodes passed with the same score.  What "
+	          "follows would have been.\n\nWhy there\n  quiet has the best "
+	          "score, ");
+	want_text(w->r.out.data, "  reject  ");
+}
+
 /* A pod of another UID that was sent there a moment ago slows this one down. */
 static void pods_in_flight_are_said(void **state)
 {
@@ -294,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_decision_is_told_in_words),
 		cmocka_unit_test(ties_and_lack_of_data_are_said),
 		cmocka_unit_test(policies_and_rejections_are_said),
+		cmocka_unit_test(of_observed_pods_it_says_what_would_have_been),
 		cmocka_unit_test(pods_in_flight_are_said),
 		cmocka_unit_test(json_is_both_answers_as_they_came),
 		cmocka_unit_test(votes_come_from_the_schedulers_configuration),

@@ -3,7 +3,8 @@
  * The last decisions, to answer "why there, why not the others": a ring of fixed slots, so its
  * memory is known: KM_RECORD_BYTES, touched as it fills. Of a few nodes everything is kept, of
  * thousands those that matter: the best, the next, the worst, and examples of each reason; all are
- * counted. /filter and /prioritize of one pod are one decision.
+ * counted. /filter and /prioritize of one pod are one decision. Of a pod in mode Observe it is not
+ * the neutral answer that is kept but what mode Enforce would have said.
  *
  * Recording is part of a request: encoded aside, then copied under one lock, without allocation or
  * I/O. Numbers are kept to 0.02 %, ages to 0.1 s.
@@ -43,7 +44,7 @@ const char *km_workload_origin_name(enum km_workload_origin o); /* "default", "p
 
 struct km_recorded_node {
 	struct km_name name;
-	struct km_verdict verdict; /* as it was answered */
+	struct km_verdict verdict; /* as it was answered; in mode Observe as it would have been */
 	enum km_data_state state;
 	enum km_tier tier;
 	double age_s;    /* NaN = never measured */
