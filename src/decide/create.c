@@ -39,6 +39,10 @@ static void register_metrics(struct decide_stats *s, struct km_metrics *m)
 	s->evicted = km_metrics_counter(
 		m, "kubemarla_prediction_tables_evicted_total",
 		"Workloads forgotten for others: more than 64 are asked for.", KM_LABELS_END);
+	s->footprints_learned = km_metrics_counter(
+		m, "kubemarla_footprint_samples_total",
+		"Pods that footprints were learned from: nothing else changed on their node.",
+		KM_LABELS_END);
 	s->busy_predicted = km_metrics_counter(
 		m, "kubemarla_predictions_inflight_total",
 		"Rows given to the model for nodes with pods in flight or incumbents.",

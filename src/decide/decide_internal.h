@@ -33,6 +33,7 @@
 #define DECIDE_PREDICT_ROWS 512 /* rows given to the model at once: bounds a build's memory */
 #define DECIDE_OVERLAYS     8   /* kept, of the workloads used last */
 #define DECIDE_BLOCK        64  /* nodes of an overlay's block */
+#define DECIDE_WATCHED      32  /* pods whose footprint is being learned */
 #define DECIDE_RESCORE_MAX  2   /* for another pod's reservation that came first */
 
 /* How old data is, in steps: the interval widens by half of its width at each of the first two. */
@@ -171,11 +172,23 @@ struct decide_kept {
 	uint64_t used;
 };
 
+/* A pod that started and whose footprint is to be learned: what was there before it ran. */
+struct decide_watch {
+	uint64_t uid; /* 0 = free */
+	uint64_t node;
+	uint64_t others;    /* digest of what else is on the node: has to stay */
+	int64_t since_ns;   /* when it was bound */
+	int64_t running_ns; /* KM_DECIDE_NOT_YET until it runs */
+	char class_name[KM_CLASS_NAME_MAX];
+	struct km_footprint_base before;
+};
+
 struct decide_stats {
 	struct km_counter *hits, *misses;
 	struct km_counter *predicted, *outside, *reused, *failed;
 	struct km_counter *previous, *expired, *evicted;
 	struct km_histogram *build_s;
+	struct km_counter *footprints_learned;
 	struct km_counter *busy_predicted, *bound, *harm, *rescored, *conflicts, *unseen_incumbents;
 };
 
@@ -200,6 +213,7 @@ struct km_decide {
 	_Atomic uint64_t effects_revision; /* changes with what they would say */
 	pthread_mutex_t footprints_lock;
 	struct km_footprints *footprints;
+	struct decide_watch watch[DECIDE_WATCHED];
 };
 
 /* What one request works with, all of it its own references. */
@@ -336,6 +350,12 @@ struct decide_place {
 bool decide_reserve(struct km_decide *d, const struct decide_view *view,
                     const struct km_subject *who, const struct decide_place *place, size_t count,
                     bool anyway);
+
+/* ---- watch.c: footprints from what changed when a pod started. By the feed, without a lock. ----
+ */
+void decide_watch_bound(struct km_decide *d, uint64_t uid, int64_t running_ns);
+void decide_watch_running(struct km_decide *d, uint64_t uid, int64_t running_ns);
+void decide_watch_gone(struct km_decide *d, uint64_t uid);
 
 /* ---- learned.c: footprints and effects, behind their locks ---- */
 /* What a pod of that kind adds to counters: declared by its policy (count 0), or learned. */

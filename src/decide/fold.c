@@ -39,17 +39,21 @@ static void pods_at(const struct project_plan *p, uint32_t point, double *pods)
 
 static float pod_input(const struct project_plan *p, enum km_pod_input input, double in_flight)
 {
-	double replicas = project_replicas(p) + in_flight;
-	double now = p->who->there ? replicas : p->here + in_flight;
+	double more = p->here + in_flight;
+	double replicas = p->who->there ? more : p->who->workload.replicas + more;
+	double now = p->who->there ? replicas : more;
 	bool told = p->node.context->feed;
 
 	switch (input) {
 	case KM_POD_RPS:
-		return (float)(project_rps(p->who) * replicas);
+		/* where there is nobody, bit for bit the question that the table asked */
+		return p->who->there ? (float)(project_rps(p->who) * replicas)
+		       : more > 0    ? (float)(p->who->workload.rps + project_rps(p->who) * more)
+		                     : (float)p->who->workload.rps;
 	case KM_POD_REPLICAS:
 		return (float)replicas;
 	case KM_POD_RPS_NOW:
-		return told ? (float)(project_rps(p->who) * now) : NAN;
+		return !told ? NAN : now > 0 ? (float)(project_rps(p->who) * now) : 0;
 	case KM_POD_REPLICAS_NOW:
 		return told ? (float)now : NAN;
 	default:
@@ -204,6 +208,11 @@ static uint32_t top_of_grid(const struct project_plan *p)
 	return p->grid - 1;
 }
 
+static bool is_number(const struct km_prediction *p)
+{
+	return p->slowdown > 0 && isfinite(p->slowdown);
+}
+
 void project_finish(const struct project_plan *plan, const struct km_prediction *answer)
 {
 	struct project_result *out = plan->out;
@@ -216,8 +225,14 @@ void project_finish(const struct project_plan *plan, const struct km_prediction 
 		return;
 	}
 	for (uint32_t i = 0; i < plan->points; i++) {
-		if (!(answer[i].slowdown > 0) || !isfinite(answer[i].slowdown)) {
-			return;
+		if (!is_number(&answer[i])) {
+			if (i == 0) {
+				return;
+			}
+			/* what the model says of fewer pods then holds for these too */
+			slowdown[i] = -INFINITY;
+			high[i] = -INFINITY;
+			continue;
 		}
 		slowdown[i] = log(answer[i].slowdown);
 		high[i] = answer[i].high >= answer[i].slowdown ? log(answer[i].high) : slowdown[i];
@@ -227,7 +242,7 @@ void project_finish(const struct project_plan *plan, const struct km_prediction 
 		const struct km_prediction *top = &answer[top_of_grid(plan)];
 
 		out->width = high[0] - slowdown[0];
-		out->low = top->low > 0 ? log(top->low) - log(top->slowdown) : 0;
+		out->low = is_number(top) && top->low > 0 ? log(top->low / top->slowdown) : 0;
 		out->outside = top->outside;
 		out->missing = top->missing;
 		out->slowdown = fold(plan, slowdown, &out->bound);

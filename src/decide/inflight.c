@@ -129,6 +129,7 @@ void km_decide_pod_bound(struct km_decide *d, const struct km_pod *pod, struct k
 	pthread_mutex_lock(&d->ledger_lock);
 	km_ledger_bound(d->ledger, who.uid, &who.kind, key, now_ns, running_ns);
 	pthread_mutex_unlock(&d->ledger_lock);
+	decide_watch_bound(d, who.uid, running_ns);
 }
 
 void km_decide_pod_running(struct km_decide *d, struct km_name uid, int64_t running_ns)
@@ -138,6 +139,7 @@ void km_decide_pod_running(struct km_decide *d, struct km_name uid, int64_t runn
 	pthread_mutex_lock(&d->ledger_lock);
 	km_ledger_running(d->ledger, key, running_ns);
 	pthread_mutex_unlock(&d->ledger_lock);
+	decide_watch_running(d, key, running_ns);
 }
 
 void km_decide_pod_gone(struct km_decide *d, struct km_name uid)
@@ -147,6 +149,7 @@ void km_decide_pod_gone(struct km_decide *d, struct km_name uid)
 	pthread_mutex_lock(&d->ledger_lock);
 	km_ledger_gone(d->ledger, key);
 	pthread_mutex_unlock(&d->ledger_lock);
+	decide_watch_gone(d, key);
 }
 
 void km_decide_set_platform(struct km_decide *d, struct km_name node, uint64_t platform)

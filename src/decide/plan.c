@@ -59,7 +59,8 @@ static uint32_t levels_up_to(double range_high, double from, double step)
 
 double project_rps(const struct project_subject *who)
 {
-	return who->workload.rps / who->workload.replicas;
+	return who->workload.replicas > 0 ? who->workload.rps / who->workload.replicas
+	                                  : who->workload.rps;
 }
 
 double project_replicas(const struct project_plan *p)

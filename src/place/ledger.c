@@ -441,6 +441,19 @@ size_t km_ledger_items(struct km_ledger *l, uint64_t node, uint64_t except,
 	return count;
 }
 
+bool km_ledger_where(const struct km_ledger *l, uint64_t uid, uint64_t *node,
+                     struct km_pod_kind *kind)
+{
+	uint32_t e = uid != 0 ? ledger_entry_find(l, uid) : 0;
+
+	if (e == 0 || l->entry[e].state != LEDGER_BOUND || l->entry[e].place == 0) {
+		return false;
+	}
+	*node = l->node[l->place[l->entry[e].place].node].key;
+	*kind = l->kind[l->entry[e].kind].kind;
+	return true;
+}
+
 uint32_t km_ledger_service_count(const struct km_ledger *l, uint64_t service)
 {
 	uint32_t count = 0;

@@ -160,6 +160,45 @@ static void declared_footprints_are_added_to_counters(void **state)
 	world_fini(&w);
 }
 
+/* Three pods of a class came to nodes where nothing else changed: what they add is known then. */
+static void footprints_are_learned_from_pods_that_start(void **state)
+{
+	struct km_pod web = pod_of("web-1", "web", "");
+	struct km_pod noise = pod_of("noise", "", "noise");
+	char uid[16];
+	struct world w;
+
+	(void)state;
+	world_init(&w, 6);
+	publish_all(&w, 0.25);
+	km_decide_set_feed(w.decide, true);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct km_pod odd;
+
+		(void)snprintf(uid, sizeof(uid), "odd-%u", i);
+		odd = pod_of(uid, "odd", "odd");
+		bind_pod(&w, &odd, i, KM_DECIDE_NOT_YET);
+		w.now_ns += S;
+		km_decide_pod_running(w.decide, odd.uid, w.now_ns);
+		if (i == 0)
+			bind_pod(&w, &noise, 0, KM_DECIDE_NOT_YET); /* whose is the difference? */
+		w.now_ns += 5 * S;
+		publish(&w, i, 0.9); /* it has not settled yet */
+		w.now_ns += 15 * S;
+		publish(&w, i, 0.5); /* one of four CPUs more */
+	}
+	assert_int_equal(km_counter_value(w.decide->stats.footprints_learned), 2);
+	km_decide_pod_gone(w.decide, noise.uid); /* any word of the feed */
+	assert_int_equal(km_counter_value(w.decide->stats.footprints_learned), 3);
+	publish(&w, 5, 0.5);
+	(void)snprintf(uid, sizeof(uid), "odd-9");
+	noise = pod_of(uid, "odd", "odd");
+	bind_pod(&w, &noise, 5, KM_DECIDE_NOT_YET);
+	assert_true(look(&w, &web, 5).inflight.footprint == 1);
+	assert_true(NEAR(log(look(&w, &web, 5).prediction.slowdown), 0.6 * 0.75));
+	world_fini(&w);
+}
+
 static void counters_take_over_as_their_window_does(void **state)
 {
 	struct km_pod web = pod_of("web-1", "web", "");
@@ -403,6 +442,7 @@ int main(void)
 		cmocka_unit_test(what_nothing_is_known_of_costs_what_the_setting_says),
 		cmocka_unit_test(pods_beyond_the_training_range_are_unknown),
 		cmocka_unit_test(declared_footprints_are_added_to_counters),
+		cmocka_unit_test(footprints_are_learned_from_pods_that_start),
 		cmocka_unit_test(counters_take_over_as_their_window_does),
 		cmocka_unit_test(the_top_answer_is_reserved_and_ties_share_it),
 		cmocka_unit_test(filter_reserves_where_nothing_is_left_to_prioritize),

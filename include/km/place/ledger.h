@@ -120,6 +120,10 @@ size_t km_ledger_busy(struct km_ledger *l, uint64_t except, struct km_ledger_bus
 size_t km_ledger_items(struct km_ledger *l, uint64_t node, uint64_t except,
                        struct km_ledger_item *item, size_t max, struct km_ledger_busy *busy);
 
+/* Where a bound pod is, and what it is. returns false when it is not bound. */
+bool km_ledger_where(const struct km_ledger *l, uint64_t uid, uint64_t *node,
+                     struct km_pod_kind *kind);
+
 /* Pods of that service that are bound and run, anywhere. */
 uint32_t km_ledger_service_count(const struct km_ledger *l, uint64_t service);
 
