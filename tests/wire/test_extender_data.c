@@ -74,8 +74,8 @@ static void without_any_node_all_are_neutral(void **state)
 
 /*
  * Neutral: a node with old data scores its upper bound's score at most (1.43, 2.01 and 3.41 of 2),
- * one without any the middle. Avoid is 0 for all. Reject filters in mode Enforce only, which a
- * configuration cannot ask for; here it is Avoid.
+ * one without any the middle. Avoid is 0 for all. Reject filters in mode Enforce only, of a
+ * policy; here it is Avoid.
  */
 static void old_counters_score_what_the_policy_says(void **state)
 {
