@@ -348,9 +348,57 @@ static void every_cut_of_a_body_is_refused(void **state)
 	assert_int_equal(extender_oracle(body, sizeof(body) - 1), 0);
 }
 
+static bool is(struct km_name name, const char *want)
+{
+	return name.len == strlen(want) && memcmp(name.text, want, name.len) == 0;
+}
+
+/* What tells pods apart: labels, and the one owner that controls them. */
+static void labels_and_the_controller_of_a_pod(void **state)
+{
+	static const struct {
+		const char *metadata;
+		size_t labels;
+		const char *first, *value, *kind, *owner;
+	} rows[] = {
+		{ "{}", 0, "", "", "", "" },
+		{ "{\"labels\":{\"app\":\"web\",\"tier\":\"\"}}", 2, "app", "web", "", "" },
+		{ "{\"labels\":{\"a\":1,\"b\":null,\"c\":\"d\\u0065\"}}", 1, "c", "de", "", "" },
+		{ "{\"labels\":[\"app\"],\"ownerReferences\":{}}", 0, "", "", "", "" },
+		{ "{\"ownerReferences\":[{\"kind\":\"Node\",\"name\":\"n\"},"
+		  "{\"kind\":\"ReplicaSet\",\"name\":\"web-5d\",\"controller\":true}]}",
+		  0, "", "", "ReplicaSet", "web-5d" },
+		{ "{\"ownerReferences\":[7,null,{\"controller\":\"yes\",\"name\":\"x\"}]}", 0, "",
+		  "", "", "" },
+		{ "{\"labels\":null,\"ownerReferences\":[{\"controller\":true,\"name\":7}]}", 0, "",
+		  "", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct km_extender_args args;
+		struct km_arena arena;
+		char body[512];
+		const struct km_pod *pod = &args.pod;
+
+		(void)snprintf(body, sizeof(body), "{\"Pod\":{\"metadata\":%s}}", rows[i].metadata);
+		km_arena_init(&arena, 0);
+		assert_int_equal(km_extender_decode(body, strlen(body), 64, 1, &arena, &args, NULL),
+		                 0);
+		if (pod->label_count != rows[i].labels || !is(pod->owner_kind, rows[i].kind) ||
+		    !is(pod->owner_name, rows[i].owner) ||
+		    (rows[i].labels > 0 && (!is(pod->label[0].key, rows[i].first) ||
+		                            !is(pod->label[0].value, rows[i].value))))
+			fail_msg("row %zu: %zu labels, owner %.*s", i, pod->label_count,
+			         (int)pod->owner_name.len, pod->owner_name.text);
+		km_arena_fini(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(labels_and_the_controller_of_a_pod),
 		cmocka_unit_test(node_names_of_every_body_a_scheduler_may_send),
 		cmocka_unit_test(answers_echo_what_was_asked_byte_for_byte),
 		cmocka_unit_test(nodes_survive_as_the_objects_they_came_as),
