@@ -23,6 +23,7 @@ out=${1:?usage: run.sh OUT}
 seconds=${BENCH_SECONDS:-5}
 sizes=${BENCH_NODES:-100 1000 5000 15000}
 tries=${BENCH_TRIES:-4}
+pods='' # of a request: so many in turn; empty = one without UID
 agent_seconds=${BENCH_AGENT_SECONDS:-60}
 model=${BENCH_MODEL:-models/pcm-nginx/model.ubj}
 [ -f "$model" ] || model=tests/fixtures/model/test.ubj
@@ -155,7 +156,7 @@ pressure_us() {
 
 ask() { # NAMES CONNECTIONS SECONDS
 	taskset -c "$client_cpu" wrk -t1 -c"$2" -d"${3}s" -s tests/bench/post.lua \
-		"http://127.0.0.1:$port/prioritize" -- "$tmp/body-$1.json"
+		"http://127.0.0.1:$port/prioritize" -- "$tmp/body-$1.json" ${pods:+"$pods"}
 }
 
 # load VARIANT NAMES CONNECTIONS: one line
@@ -240,6 +241,16 @@ for n in $sizes; do
 	note_cache "$n" 'traces at rest'
 	end
 done
+# The same with the ledger at work: 64 pods, each of them asked for again and again.
+body 5000
+config 5000 1e6 false
+serve "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
+wait_for_rest 5000
+pods=64
+loads kubemarlad-pods 5000
+pods=''
+note_cache 5000 'traces at rest, pods in flight'
+end
 # The same with features that change at every tick.
 body 5000
 config 5000 20 true

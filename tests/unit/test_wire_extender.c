@@ -350,7 +350,8 @@ static void every_cut_of_a_body_is_refused(void **state)
 
 static bool is(struct km_name name, const char *want)
 {
-	return name.len == strlen(want) && memcmp(name.text, want, name.len) == 0;
+	return name.len == strlen(want) &&
+	       (name.len == 0 || memcmp(name.text, want, name.len) == 0);
 }
 
 /* What tells pods apart: labels, and the one owner that controls them. */
