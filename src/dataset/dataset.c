@@ -160,6 +160,7 @@ static int diagnosis_rows(struct km_dataset *d, struct km_err *err)
 			.slowdown = run->slowdown,
 			.norm_perf = run->norm_perf,
 			.weight = 1,
+			.p99_ms = run->p99_ms,
 		};
 		int rc;
 

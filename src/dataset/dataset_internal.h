@@ -25,7 +25,8 @@ struct run {
 	uint8_t pods[DATASET_CLASSES];
 	float replicas_here, replicas_all, rps_all, interval_s;
 	float slowdown, norm_perf; /* NaN = no label */
-	uint32_t next_same_id;     /* index + 1, 0 = none */
+	float p99_ms;
+	uint32_t next_same_id; /* index + 1, 0 = none */
 };
 
 /* windows x layouts x features, from the dataset's pool. */

@@ -63,6 +63,7 @@ static int add_rows(struct km_dataset *d, const struct run *after, struct km_err
 			.rps_now = before->rps_all,
 			.replicas_now = before->replicas_here,
 			.slowdown = after->slowdown,
+			.p99_ms = after->p99_ms,
 			.norm_perf = after->norm_perf,
 		};
 		unsigned more;

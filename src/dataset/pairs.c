@@ -21,6 +21,7 @@ enum column {
 	PLACEMENT,
 	REPLICAS,
 	RPS,
+	P99_MS,
 	SLOWDOWN,
 	NORM_PERF,
 	WEIGHT,
@@ -40,6 +41,7 @@ static const struct csv_column columns[COLUMN_N] = {
 	[PLACEMENT] = { "placement", false },
 	[REPLICAS] = { "replicas", false },
 	[RPS] = { "rps", false },
+	[P99_MS] = { "p99_ms", true },
 	[SLOWDOWN] = { "slowdown", false },
 	[NORM_PERF] = { "norm_perf", true },
 	[WEIGHT] = { "weight", true },
@@ -69,8 +71,8 @@ static int parse_kind(const struct csv *c, const struct km_name *f, struct km_da
 static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct km_name *f,
                          struct km_dataset_row *row, struct km_err *err)
 {
-	static const enum column numbers[] = { BEFORE_REPLICAS, BEFORE_RPS, REPLICAS, RPS,
-		                               SLOWDOWN,        NORM_PERF,  WEIGHT };
+	static const enum column numbers[] = { BEFORE_REPLICAS, BEFORE_RPS, REPLICAS,  RPS,
+		                               P99_MS,          SLOWDOWN,   NORM_PERF, WEIGHT };
 	double v[COLUMN_N];
 
 	for (size_t i = 0; i < KM_ARRAY_LEN(numbers); i++) {
@@ -89,6 +91,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	row->replicas_now = (float)v[BEFORE_REPLICAS];
 	row->slowdown = (float)v[SLOWDOWN];
 	row->norm_perf = (float)(v[NORM_PERF] > 0 ? v[NORM_PERF] : 1 / v[SLOWDOWN]);
+	row->p99_ms = (float)v[P99_MS];
 	row->weight = (float)(v[WEIGHT] >= 0 ? v[WEIGHT] : 1);
 	return 0;
 }

@@ -138,6 +138,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	run->replicas_all = (float)(all > 0 ? all : v[REPLICAS_ON_TARGET]);
 	run->rps_all = (float)v[RPS];
 	run->interval_s = (float)v[SAMPLE_INTERVAL_S];
+	run->p99_ms = (float)v[P99_MS];
 	run->slowdown = (float)v[SLOWDOWN];
 	if (isnan(v[SLOWDOWN]) && v[BASELINE_CAMPAIGN_P99_MS] > 0)
 		run->slowdown = (float)(v[P99_MS] / v[BASELINE_CAMPAIGN_P99_MS]);

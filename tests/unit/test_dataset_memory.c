@@ -94,7 +94,7 @@ static void a_line_costs_its_row_and_no_more(void **state)
 	print_message(
 		"%d lines: %.1f MB of text, %.1f bytes a line; %.1f MB at most, %.1f bytes a row\n",
 		MANY, (double)size[1] / 1e6, a_line, bytes[1] / 1e6, a_row);
-	assert_int_equal(sizeof(struct km_dataset_row), 64); /* as dataset.h says */
+	assert_int_equal(sizeof(struct km_dataset_row), 68); /* as dataset.h says */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	print_message("a sanitizer's memory is its own: not compared\n");
 #else

@@ -20,7 +20,7 @@
 #include "km/core/schema.h"
 
 /*
- * The tables are read as a stream: what stays is sizeof(struct km_dataset_row) = 64 bytes a row, in
+ * The tables are read as a stream: what stays is sizeof(struct km_dataset_row) = 68 bytes a row, in
  * an array that doubles, and windows x layouts x features x 4 bytes for each node of a trace that a
  * row needs. Ten million pairs over the recorded traces are below 1 GB.
  */
@@ -64,6 +64,7 @@ struct km_dataset_row {
 	float slowdown;              /* measured p99 / p99 without interference */
 	float norm_perf; /* for scoring: 1/slowdown, but exactly 1 for runs without interference */
 	float weight;
+	float p99_ms; /* measured with the label; NaN = the table does not say */
 };
 
 struct km_dataset_options {
