@@ -72,6 +72,9 @@ int table_build(const struct km_dataset *d, const struct subject *s, const bool 
                 struct table *out, struct km_err *err) KM_MUST_CHECK;
 void table_fini(struct table *t);
 
+/* Range of the measured values of each column, [columns] each; NaN where there is none. */
+void table_ranges(const struct table *t, double *low, double *high);
+
 /* Is the row a kind that the subject can learn from and be asked about? */
 bool table_takes(const struct subject *s, const struct km_dataset_row *row);
 

@@ -196,6 +196,22 @@ void table_fini(struct table *t)
 	*t = (struct table){ .count = 0 };
 }
 
+void table_ranges(const struct table *t, double *low, double *high)
+{
+	for (size_t c = 0; c < t->columns; c++) {
+		low[c] = NAN;
+		high[c] = NAN;
+	}
+	for (size_t i = 0; i < t->count; i++) {
+		for (size_t c = 0; c < t->columns; c++) {
+			double v = (double)t->rows[i * t->columns + c];
+
+			low[c] = fmin(low[c], v); /* of a number and NaN, the number */
+			high[c] = fmax(high[c], v);
+		}
+	}
+}
+
 int predict_rows(const struct km_dataset *d, const struct subject *s, void *state, const bool *ask,
                  float *out, struct km_err *err)
 {

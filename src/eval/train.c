@@ -18,23 +18,6 @@
 
 #define GOLDEN_ROWS 8
 
-/* Range of the measured values of each column; NaN where there is none. */
-static void find_ranges(const struct table *t, double *low, double *high)
-{
-	for (size_t c = 0; c < t->columns; c++) {
-		low[c] = NAN;
-		high[c] = NAN;
-	}
-	for (size_t i = 0; i < t->count; i++) {
-		for (size_t c = 0; c < t->columns; c++) {
-			double v = (double)t->rows[i * t->columns + c];
-
-			low[c] = fmin(low[c], v); /* of a number and NaN, the number */
-			high[c] = fmax(high[c], v);
-		}
-	}
-}
-
 /* Rows spread over the table; they come in all layouts, so some have values missing. */
 static size_t pick_golden(const struct table *t, float *out)
 {
@@ -142,7 +125,7 @@ static int write_model(const struct exam *e, const struct km_train_job *job, con
 	if (rc == 0) {
 		put_metrics(r, &x.metrics);
 		put_provenance(e, job, t, &x.provenance);
-		find_ranges(t, x.range, x.range + t->columns);
+		table_ranges(t, x.range, x.range + t->columns);
 		meta = (struct km_model_meta){
 			.name = e->list.name,
 			.task = e->list.task,
