@@ -39,6 +39,9 @@ int km_cli_train(int argc, char **argv);
 int km_cli_eval(int argc, char **argv);
 int km_cli_search(int argc, char **argv); /* search.c */
 
+/* What other policies would have done: simulate.c */
+int km_cli_simulate(int argc, char **argv);
+
 /* A model file: model.c */
 int km_cli_model(int argc, char **argv);
 

@@ -26,6 +26,7 @@ static const struct km_cli_command commands[] = {
 	{ "model", "show, check or compare model files", km_cli_model },
 	{ "replay", "decide again what a log says, with another model", km_cli_replay },
 	{ "search", "look for a better training recipe", km_cli_search },
+	{ "simulate", "compare placement policies on recorded data", km_cli_simulate },
 	{ "top", "show the nodes of a running daemon", km_cli_top },
 	{ "train", "train a model on recorded runs", km_cli_train },
 	{ "version", "print the version", version_command },
