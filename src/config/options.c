@@ -350,9 +350,9 @@ static const struct conf_option settings_rows[] = {
 		.max = 0.95,
 		.reload = true,
 		.help = "Quantile of a prediction's interval that is scored: 0.5 is the prediction "
-			"itself, 0.95 its upper bound. Above 0.5, nodes with older data or "
-			"counters "
-			"outside of what the model was trained on score lower.",
+			"itself, 0.95 its upper bound. The higher, the lower a node scores whose "
+			"counters are outside of what the model was trained on. Data older than "
+			"half of maxAge is scored at 0.8 at least.",
 		FIELD(km_settings, decide.risk),
 	},
 	{

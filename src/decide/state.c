@@ -76,6 +76,22 @@ static const double widened[DECIDE_AGE_N] = {
 	[DECIDE_AGE_OLD] = 1,
 };
 
+/*
+ * Aging data is scored at this quantile at least, whatever decide.risk is: at 0.5 a wider interval
+ * alone would not matter, and a node would keep its score until the moment its data is stale.
+ */
+#define AGING_RISK 0.8
+
+static struct km_place_rules rules_at(const struct decide_context *c, enum decide_age age)
+{
+	struct km_place_rules rules = c->rules;
+
+	if (widened[age] > 0 && !(rules.risk > AGING_RISK)) {
+		rules.risk = AGING_RISK;
+	}
+	return rules;
+}
+
 static struct km_candidate candidate_of(enum km_data_state state, const struct km_prediction *p,
                                         double width, const struct decide_harm *h,
                                         enum decide_age age)
@@ -108,9 +124,10 @@ static void judge_ages(const struct decide_context *c, const struct km_workload 
 	for (int age = 0; age < DECIDE_AGE_N; age++) {
 		struct km_candidate candidate =
 			candidate_of(state, p, width, h, (enum decide_age)age);
+		struct km_place_rules rules = rules_at(c, (enum decide_age)age);
 		struct km_verdict v;
 
-		km_place_judge_one(w, &candidate, &c->rules, &v);
+		km_place_judge_one(w, &candidate, &rules, &v);
 		out[age] = decide_pack(v);
 	}
 }
@@ -140,7 +157,9 @@ double decide_scored(const struct decide_context *c, const struct km_workload *w
 	struct km_candidate candidate =
 		candidate_of(KM_DATA_FRESH, p, isnan(width) ? width_of(p) : width, h, age);
 
-	return km_place_scored(w, &candidate, &c->rules);
+	struct km_place_rules rules = rules_at(c, age);
+
+	return km_place_scored(w, &candidate, &rules);
 }
 
 struct km_verdict decide_judge_without(const struct decide_context *c, const struct km_workload *w,

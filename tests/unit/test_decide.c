@@ -204,6 +204,9 @@ static struct km_candidate expected(const struct world *w, const struct km_decis
 
 		c.slowdown = p.slowdown;
 		c.high = p.high;
+		if (n->state == KM_DATA_AGING)
+			c.high = km_place_widen(p.slowdown, p.high,
+			                        n->age_s > 0.75 * MAX_AGE_S ? 1 : 0.5);
 	}
 	return c;
 }
@@ -217,6 +220,7 @@ static void check_agreement(struct world *w, const struct km_workload *pod)
 	struct km_verdict got[ASKED];
 	struct km_name asked[ASKED];
 	const struct km_place_rules rules = { .scale = w->settings.score_scale };
+	const struct km_place_rules aging = { .scale = w->settings.score_scale, .risk = 0.8 };
 	struct km_decision d;
 
 	for (size_t i = 0; i < ASKED; i++)
@@ -225,7 +229,10 @@ static void check_agreement(struct world *w, const struct km_workload *pod)
 	assert_int_equal(km_decide_run(w->decide, pod, asked, ASKED, &w->arena, &d), 0);
 	for (size_t i = 0; i < ASKED; i++)
 		c[i] = expected(w, &d.node[i], row[i], pod->rps);
-	km_place_judge(pod, c, ASKED, &rules, want);
+	for (size_t i = 0; i < ASKED; i++)
+		km_place_judge_one(pod, &c[i], c[i].state == KM_DATA_AGING ? &aging : &rules,
+		                   &want[i]);
+	km_place_settle(pod, want, ASKED);
 	for (size_t i = 0; i < ASKED; i++) {
 		const struct km_verdict *v = &d.node[i].verdict;
 
