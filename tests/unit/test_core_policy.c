@@ -170,6 +170,25 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 		-ENOENT);
 }
 
+static void the_example_is_as_it_says(void **state)
+{
+	struct km_err err = { .code = 0 };
+	struct km_policies *p = NULL;
+	const struct km_policy *web;
+
+	(void)state;
+	if (km_policy_file_load("deploy/examples/policies.yaml", "shop", &p, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(km_policies_count(p), 2);
+	web = km_policies_find(p, km_policy_key("shop", "web-latency"));
+	assert_non_null(web);
+	assert_true(web->trusted && web->rps == 3000 && web->weight == 2);
+	web = km_policies_find(p, km_policy_key("shop", "reports"));
+	assert_non_null(web);
+	assert_int_equal(web->footprint_count, 3);
+	km_policies_unref(p);
+}
+
 static void selectors_are_read_as_kubernetes_reads_them(void **state)
 {
 	static const struct {
@@ -335,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_policy_is_read_in_the_shape_of_its_crd),
 		cmocka_unit_test(what_is_not_said_is_the_crds_default),
 		cmocka_unit_test(what_is_wrong_is_named_with_its_line),
+		cmocka_unit_test(the_example_is_as_it_says),
 		cmocka_unit_test(selectors_are_read_as_kubernetes_reads_them),
 		cmocka_unit_test(the_most_specific_then_the_first_name_holds),
 		cmocka_unit_test(policy_then_annotations_then_default),
