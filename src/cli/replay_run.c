@@ -28,6 +28,7 @@ struct row {
 	int64_t measured_ns;            /* as published */
 	struct km_host_features *shown; /* NULL = not published */
 	bool changed;
+	uint64_t published; /* number of the decision it was published for last */
 };
 
 struct replay {
@@ -46,6 +47,7 @@ struct replay {
 	struct row *row;
 	size_t node_count;
 
+	uint64_t decisions;    /* so far */
 	struct km_arena arena; /* of one decision */
 	struct replay_result result;
 };
@@ -265,6 +267,8 @@ static int publish(struct replay *r, const struct km_logged_decision *d, struct 
 			return km_err_set(err, EINVAL, "decision: node %lld of %zu",
 			                  (long long)d->node[i], r->node_count);
 		row = &r->row[d->node[i]];
+		if (row->published == r->decisions)
+			continue; /* named twice */
 		if (row->version == 0 || d->age_us[i] < 0) {
 			r->result.rows_missing += d->age_us[i] >= 0;
 			continue;
@@ -277,6 +281,7 @@ static int publish(struct replay *r, const struct km_logged_decision *d, struct 
 			return no_memory(err);
 		row->measured_ns = measured_ns;
 		row->changed = false;
+		row->published = r->decisions;
 		fresh[count++] = row->shown;
 	}
 	if (count > 0 && km_cluster_publish(r->cluster, fresh, count) != 0)
@@ -425,6 +430,7 @@ static int take_decision(struct replay *r, const struct km_logged_decision *d, s
 	int rc;
 
 	km_arena_reset(&r->arena);
+	r->decisions++;
 	r->now_ns = d->at_ns;
 	rc = publish(r, d, err);
 	if (rc != 0)

@@ -14,6 +14,7 @@
 #define NODES_MAX   262144.0
 #define EXACT_MAX   9007199254740992.0 /* 2^53: beyond it JSON numbers skip integers */
 #define AGE_US_MAX  1e15
+#define NS_MAX      4e18 /* a century; times can be subtracted from one another */
 #define SCORE_MAX   1000.0
 #define SCORE_SCALE 100.0
 
@@ -225,7 +226,7 @@ static int read_row(const struct reading *r, const cJSON *line, struct km_decisi
 	out->row.value = value;
 	if ((rc = read_number(r, line, "node", 0, NODES_MAX - 1, &node)) != 0 ||
 	    (rc = read_number(r, line, "version", 1, EXACT_MAX, &version)) != 0 ||
-	    (rc = read_number(r, line, "windowEndNs", 0, 9e18, &end_ns)) != 0 ||
+	    (rc = read_number(r, line, "windowEndNs", 0, NS_MAX, &end_ns)) != 0 ||
 	    (rc = read_choice(r, line, "tier", km_tier_parse, &tier)) != 0)
 		return rc;
 	if (node != floor(node) || version != floor(version))
@@ -401,7 +402,7 @@ static int read_decision(const struct reading *r, const cJSON *line, struct km_d
 
 	if ((rc = read_number(r, line, "id", 0, EXACT_MAX, &id)) != 0 ||
 	    (rc = read_choice(r, line, "call", parse_call, &call)) != 0 ||
-	    (rc = read_number(r, line, "atNs", 0, 9e18, &at_ns)) != 0 ||
+	    (rc = read_number(r, line, "atNs", 0, NS_MAX, &at_ns)) != 0 ||
 	    (rc = read_text(r, pod, "namespace", &d->pod_namespace)) != 0 ||
 	    (rc = read_text(r, pod, "name", &d->pod_name)) != 0 ||
 	    (rc = read_text(r, pod, "uid", &d->pod_uid)) != 0 ||

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What remembering a decision costs a request: looking through its verdicts for the nodes to keep,
- * and keeping them; beside it what a reader of the full ring takes. CPU time of the one thread.
+ * and keeping them; what a reader of the full ring takes; and handing the call to the decision log.
+ * CPU time of the one thread.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "km/base/clock.h"
 #include "km/base/rng.h"
+#include "km/decide/decision_log.h"
 #include "km/decide/record.h"
 
 #define NODES_MAX 15000
@@ -118,6 +120,47 @@ static double time_find(struct km_record *r, const struct km_record_query *q)
 	return median();
 }
 
+/* The request's part of the decision log; the rest is its own thread's. */
+static double time_log(struct km_decision_log *l, uint32_t nodes)
+{
+	static struct km_name name[NODES_MAX];
+	static char names[NODES_MAX][32];
+	const struct km_logged_decision d = { .id = 1, .workload_from = "default", .count = nodes };
+
+	for (uint32_t i = 0; i < nodes; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "ip-10-%03u-%03u.internal", i / 250,
+		               i % 250);
+		name[i] = (struct km_name){ names[i], (uint32_t)strlen(names[i]) };
+	}
+	for (size_t i = 0; i < RUNS; i++) {
+		double start = now_us();
+
+		km_decision_log_add(l, &(struct km_decision_log_entry){ &d, name, verdict });
+		run_us[i] = now_us() - start;
+	}
+	return median();
+}
+
+static int log_costs(const uint32_t *sizes, size_t count)
+{
+	struct km_decide_settings settings = { .score_scale = 10 };
+	static char path[] = "/dev/null";
+	struct km_cluster *cluster = NULL;
+	struct km_decision_log *l = NULL;
+
+	settings.log_path = path;
+	if (km_cluster_create(NULL, 0, &cluster, NULL) != 0 ||
+	    km_decision_log_create(cluster, km_clock_system(), NULL, &l, NULL) != 0 ||
+	    km_decision_log_set(l, &settings, NULL) != 0)
+		return 1;
+	(void)printf("\nhanding a call to the decision log, median us\n nodes  hand over\n");
+	for (size_t i = 0; i < count; i++)
+		(void)printf("%6u %9.2f\n", sizes[i], time_log(l, sizes[i]));
+	km_decision_log_free(l);
+	km_cluster_free(cluster);
+	return 0;
+}
+
 int main(void)
 {
 	static const uint32_t sizes[] = { 100, 1000, 5000, 15000 };
@@ -153,5 +196,5 @@ int main(void)
 	             KM_RECORD_DECISIONS, time_find(r, &newest), time_find(r, &nobody));
 	(void)printf("memory of the ring: %.1f MiB\n", KM_RECORD_BYTES / 1048576.0);
 	km_record_free(r);
-	return 0;
+	return log_costs(sizes, KM_ARRAY_LEN(sizes));
 }
