@@ -189,13 +189,14 @@ static void mark(struct world *w, const struct split *s, uint64_t seed, uint32_t
 struct learners {
 	struct corun_additive additive;
 	struct km_effects *effects;
-	struct corun_decider *ours, *no_harm;
+	struct corun_decider *ours, *no_harm, *no_ledger;
 };
 
 static void learners_fini(struct learners *l)
 {
 	corun_decider_free(l->ours);
 	corun_decider_free(l->no_harm);
+	corun_decider_free(l->no_ledger);
 	corun_additive_fini(&l->additive);
 	km_effects_free(l->effects);
 }
@@ -211,9 +212,14 @@ static int learners_init(struct learners *l, const struct world *w, const struct
 	l->effects = corun_effects(from, w->learn, w->y, &w->judged, true);
 	if (l->effects == NULL || corun_additive_fit(&l->additive, from, w->learn, w->y) != 0)
 		return km_err_set(err, ENOMEM, "co-runs: out of memory");
-	rc = corun_decider_create(o, true, l->effects, &l->ours, err);
+	rc = corun_decider_create(o, (struct corun_powers){ true, true }, l->effects, &l->ours,
+	                          err);
 	if (rc == 0)
-		rc = corun_decider_create(o, false, l->effects, &l->no_harm, err);
+		rc = corun_decider_create(o, (struct corun_powers){ false, true }, l->effects,
+		                          &l->no_harm, err);
+	if (rc == 0)
+		rc = corun_decider_create(o, (struct corun_powers){ true, false }, l->effects,
+		                          &l->no_ledger, err);
 	return rc;
 }
 
@@ -257,11 +263,13 @@ static double two_sided(const struct learners *l, const struct corun_source *s,
 static int values_of(const struct world *w, const struct learners *l, const struct corun_choice *c,
                      const struct measured *m, double value[KM_SIM_ARM_N][CORUN_NODES])
 {
-	double score[2][CORUN_NODES];
+	double score[3][CORUN_NODES];
 	int rc = corun_decider_ask(l->ours, &w->judged, c, score[0]);
 
 	if (rc == 0)
 		rc = corun_decider_ask(l->no_harm, &w->judged, c, score[1]);
+	if (rc == 0)
+		rc = corun_decider_ask(l->no_ledger, &w->judged, c, score[2]);
 	memset(value, 0, sizeof(double) * KM_SIM_ARM_N * CORUN_NODES);
 	for (size_t i = 0; rc == 0 && i < CORUN_NODES; i++) {
 		const struct km_corun_row *r = &w->row[c->row[i]];
@@ -271,6 +279,7 @@ static int values_of(const struct world *w, const struct learners *l, const stru
 		value[KM_SIM_ADDITIVE][i] = two_sided(l, &w->judged, r);
 		value[KM_SIM_OURS][i] = -score[0][i];
 		value[KM_SIM_NO_HARM][i] = -score[1][i];
+		value[KM_SIM_NO_LEDGER][i] = -score[2][i];
 		value[KM_SIM_ONE_SIDED_ORACLE][i] = m[i].own;
 		value[KM_SIM_ORACLE][i] = m[i].own + m[i].other;
 	}
@@ -320,10 +329,10 @@ static int judge_fold(struct world *w, const struct split *s, uint64_t seed, uin
 	return rc;
 }
 
-static const enum km_sim_arm arms[] = {
-	KM_SIM_RANDOM,  KM_SIM_SPREAD, KM_SIM_NODE_AVERAGE,     KM_SIM_PRESSURE, KM_SIM_ADDITIVE,
-	KM_SIM_NO_HARM, KM_SIM_OURS,   KM_SIM_ONE_SIDED_ORACLE, KM_SIM_ORACLE
-};
+static const enum km_sim_arm arms[] = { KM_SIM_RANDOM,   KM_SIM_SPREAD,   KM_SIM_NODE_AVERAGE,
+	                                KM_SIM_PRESSURE, KM_SIM_ADDITIVE, KM_SIM_NO_LEDGER,
+	                                KM_SIM_NO_HARM,  KM_SIM_OURS,     KM_SIM_ONE_SIDED_ORACLE,
+	                                KM_SIM_ORACLE };
 
 static int judge_split(struct world *w, const struct split *s, struct km_err *err)
 {

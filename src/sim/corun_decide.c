@@ -28,6 +28,7 @@ struct corun_decider {
 	struct km_decide *decide;
 	struct km_clock clock;
 	struct km_arena arena;
+	bool told; /* who is there */
 };
 
 static int64_t now_of(void *ctx)
@@ -57,8 +58,8 @@ static int make_policies(double max_slowdown, struct km_policies **out, struct k
 	return km_policies_create(&p, 1, out, err);
 }
 
-int corun_decider_create(const struct km_sim_options *o, bool harm, struct km_effects *e,
-                         struct corun_decider **out, struct km_err *err)
+int corun_decider_create(const struct km_sim_options *o, struct corun_powers powers,
+                         struct km_effects *e, struct corun_decider **out, struct km_err *err)
 {
 	struct km_cluster_host hosts[CORUN_NODES];
 	struct km_decide_settings settings;
@@ -75,8 +76,8 @@ int corun_decider_create(const struct km_sim_options *o, bool harm, struct km_ef
 	rc = sim_decide_settings(o, &settings, err);
 	if (rc == 0)
 		rc = km_cluster_create(hosts, CORUN_NODES, &d->cluster, err);
-	settings.harm_score = harm;
-	settings.harm_filter = harm;
+	settings.harm_score = powers.harm;
+	settings.harm_filter = powers.harm;
 	if (rc == 0)
 		rc = make_policies(o->max_slowdown, &d->policies, err);
 	if (rc == 0)
@@ -87,7 +88,8 @@ int corun_decider_create(const struct km_sim_options *o, bool harm, struct km_ef
 	}
 	km_decide_set_policies(d->decide, d->policies);
 	km_decide_attach_effects(d->decide, e);
-	km_decide_set_feed(d->decide, true);
+	d->told = powers.ledger;
+	km_decide_set_feed(d->decide, d->told);
 	*out = d;
 	return 0;
 }
@@ -129,7 +131,8 @@ int corun_decider_ask(struct corun_decider *d, const struct corun_source *judged
 		names[i] = name_of(node_names[i]);
 		km_decide_set_platform(d->decide, names[i], judged->platform[r->platform]);
 		pod_of(judged->name[r->neighbour], incumbent_uids[i], &pod);
-		km_decide_pod_bound(d->decide, &pod, names[i], KM_NS_PER_S);
+		if (d->told)
+			km_decide_pod_bound(d->decide, &pod, names[i], KM_NS_PER_S);
 	}
 	pod_of(judged->name[row[c->row[0]].workload], "newcomer", &pod);
 	km_decide_subject(d->decide, &pod, &who);

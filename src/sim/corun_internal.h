@@ -73,8 +73,15 @@ double corun_term(const struct corun_terms *t, uint64_t key);
 
 struct corun_decider;
 
-int corun_decider_create(const struct km_sim_options *o, bool harm, struct km_effects *e,
-                         struct corun_decider **out, struct km_err *err) KM_MUST_CHECK;
+/* What it is told and does. */
+struct corun_powers {
+	bool harm;   /* counts that to incumbents */
+	bool ledger; /* knows who is there */
+};
+
+int corun_decider_create(const struct km_sim_options *o, struct corun_powers powers,
+                         struct km_effects *e, struct corun_decider **out,
+                         struct km_err *err) KM_MUST_CHECK;
 void corun_decider_free(struct corun_decider *d);
 
 /* score [CORUN_NODES], what /prioritize would answer. returns 0 or -ENOMEM. */

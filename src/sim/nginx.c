@@ -56,6 +56,7 @@ static void deciders_fini(struct nginx_deciders *d)
 	free(d->thesis.column);
 	free(d->pressure.column);
 	nginx_decider_free(d->ours);
+	nginx_decider_free(d->no_ledger);
 }
 
 /* Marks the campaigns of a fold. NULL: out of memory. */
@@ -76,9 +77,13 @@ static int fit_ours(struct nginx_deciders *d, const struct nginx_world *w, const
 	int rc = km_holdout_fit(w->holdout, KM_HOLDOUT_RECIPE, without, permute_seed, &m, err);
 
 	nginx_decider_free(d->ours);
+	nginx_decider_free(d->no_ledger);
 	d->ours = NULL;
+	d->no_ledger = NULL;
 	if (rc == 0)
-		rc = nginx_decider_create(w->run->options, m, &d->ours, err);
+		rc = nginx_decider_create(w->run->options, m, true, &d->ours, err);
+	if (rc == 0)
+		rc = nginx_decider_create(w->run->options, m, false, &d->no_ledger, err);
 	km_model_unref(m);
 	return rc;
 }
@@ -120,9 +125,9 @@ struct round {
 };
 
 static const enum km_sim_arm arms[] = {
-	KM_SIM_RANDOM,    KM_SIM_SPREAD,       KM_SIM_LEAST_CPU, KM_SIM_LEAST_BANDWIDTH,
-	KM_SIM_LOWEST_C0, KM_SIM_NODE_AVERAGE, KM_SIM_PRESSURE,  KM_SIM_THESIS,
-	KM_SIM_OURS,      KM_SIM_LATE_ORACLE,  KM_SIM_ORACLE
+	KM_SIM_RANDOM,    KM_SIM_SPREAD,       KM_SIM_LEAST_CPU,   KM_SIM_LEAST_BANDWIDTH,
+	KM_SIM_LOWEST_C0, KM_SIM_NODE_AVERAGE, KM_SIM_PRESSURE,    KM_SIM_THESIS,
+	KM_SIM_NO_LEDGER, KM_SIM_OURS,         KM_SIM_LATE_ORACLE, KM_SIM_ORACLE
 };
 
 /* All schedules of a fold whose seed leaves `rest` of `step`. */

@@ -38,7 +38,7 @@ static int64_t now_of(void *ctx)
 }
 
 static int make(struct nginx_decider *d, const struct km_sim_options *o, struct km_model *m,
-                struct km_err *err)
+                bool feed, struct km_err *err)
 {
 	struct km_decide_settings settings;
 	struct km_cluster_host host[NGINX_NODES_MAX];
@@ -55,13 +55,13 @@ static int make(struct nginx_decider *d, const struct km_sim_options *o, struct 
 		rc = km_decide_create(&settings, d->cluster, &d->clock, NULL, &d->decide, err);
 	if (rc == 0) {
 		km_decide_set_model(d->decide, m);
-		/* Nothing of the service is there before, and that is known. */
-		km_decide_set_feed(d->decide, true);
+		/* Nothing of the service is there before; with a feed that is known. */
+		km_decide_set_feed(d->decide, feed);
 	}
 	return rc;
 }
 
-int nginx_decider_create(const struct km_sim_options *o, struct km_model *m,
+int nginx_decider_create(const struct km_sim_options *o, struct km_model *m, bool feed,
                          struct nginx_decider **out, struct km_err *err)
 {
 	struct nginx_decider *d = calloc(1, sizeof(*d));
@@ -75,7 +75,7 @@ int nginx_decider_create(const struct km_sim_options *o, struct km_model *m,
 	d->clock = (struct km_clock){ .mono_ns = now_of, .wall_ns = now_of, .ctx = d };
 	d->schema = km_schema_ref(km_model_schema(m));
 	km_arena_init(&d->arena, 1u << 16);
-	rc = make(d, o, m, err);
+	rc = make(d, o, m, feed, err);
 	if (rc != 0) {
 		nginx_decider_free(d);
 		return rc;

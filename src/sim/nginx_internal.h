@@ -71,7 +71,8 @@ uint32_t nginx_campaigns(const struct nginx_state *s, uint32_t load);
 
 struct nginx_decider;
 
-int nginx_decider_create(const struct km_sim_options *o, struct km_model *m,
+/* feed: pods are told of, so that it is known what of the service is on a machine already. */
+int nginx_decider_create(const struct km_sim_options *o, struct km_model *m, bool feed,
                          struct nginx_decider **out, struct km_err *err) KM_MUST_CHECK;
 void nginx_decider_free(struct nginx_decider *d);
 
@@ -95,7 +96,7 @@ struct nginx_asked {
 /* What decides in one fold. */
 struct nginx_deciders {
 	struct nginx_asked thesis, pressure;
-	struct nginx_decider *ours;
+	struct nginx_decider *ours, *no_ledger;
 };
 
 struct nginx_game {

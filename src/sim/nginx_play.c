@@ -251,6 +251,7 @@ static int values_of(struct play *p, const struct minute *m,
 	const struct nginx_world *w = p->w;
 	size_t nodes = w->run->options->nodes;
 	double score[NGINX_NODES_MAX];
+	double blind[NGINX_NODES_MAX];
 	int rc;
 
 	memset(value, 0, sizeof(double) * KM_SIM_ARM_N * NGINX_NODES_MAX);
@@ -261,10 +262,14 @@ static int values_of(struct play *p, const struct minute *m,
 	if (rc == 0)
 		rc = nginx_decider_ask(p->d->ours, w->data, m->row, m->window, nodes, &m->load,
 		                       score);
+	if (rc == 0)
+		rc = nginx_decider_ask(p->d->no_ledger, w->data, m->row, m->window, nodes, &m->load,
+		                       blind);
 	for (size_t i = 0; rc == 0 && i < nodes; i++) {
 		uint32_t campaign = m->run[i].campaign;
 
 		value[KM_SIM_OURS][i] = -score[i];
+		value[KM_SIM_NO_LEDGER][i] = -blind[i];
 		value[KM_SIM_LATE_ORACLE][i] =
 			mean_without(state_at(p, p->before[i]), m->load_index, campaign);
 		value[KM_SIM_ORACLE][i] =

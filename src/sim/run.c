@@ -26,7 +26,8 @@ static const struct {
 	[KM_SIM_ADDITIVE] = { "additive",
 	                      "learned: platform + sensitivity + pressure, both sides" },
 	[KM_SIM_THESIS] = { "thesis", "25 counters of the target's cores, XGBoost's defaults" },
-	[KM_SIM_NO_LEDGER] = { "ours-no-ledger", "ours, blind to pods on their way" },
+	[KM_SIM_NO_LEDGER] = { "ours-no-ledger", "ours, told of no pods: neither those there nor "
+	                                         "those on their way" },
 	[KM_SIM_NO_HARM] = { "ours-no-harm", "ours, blind to harm to incumbents" },
 	[KM_SIM_OURS] = { "ours", "kubemarlad's own decision" },
 	[KM_SIM_ONE_SIDED_ORACLE] = { "oracle-one-sided", "knows the newcomer's slowdown" },
