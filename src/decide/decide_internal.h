@@ -393,7 +393,8 @@ struct decide_miss {
 };
 /* Fills *out of all. returns 0 or -ENOMEM. */
 int decide_evaluate(struct km_decide *d, const struct decide_view *view,
-                    const struct km_subject *who, const struct decide_miss *miss, size_t count);
+                    const struct km_subject *who, const struct decide_miss *miss, size_t count,
+                    struct km_arena *arena);
 
 /* ---- overlay.c ---- */
 /*

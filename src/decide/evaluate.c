@@ -84,6 +84,7 @@ static void enqueue(struct evaluator *e, const struct evaluated *n,
                     const struct km_prediction *answer, struct project_result *out)
 {
 	struct project_plan *plan;
+	uint32_t rows;
 
 	if (e->plans == PLANS_AT_ONCE) {
 		flush(e);
@@ -91,11 +92,13 @@ static void enqueue(struct evaluator *e, const struct evaluated *n,
 	plan = &e->plan[e->plans];
 	project_plan(e->d, &n->node, who, n->item, n->item_count, add, plan);
 	plan->out = out;
-	if (answer != NULL && plan->points == 1 && plan->here == 0) {
-		project_finish(plan, answer); /* the row has been predicted already */
+	plan->origin = answer != NULL && plan->points > 0 && plan->here == 0 ? answer : NULL;
+	rows = project_rows(plan);
+	if (rows == 0) {
+		project_finish(plan, answer);
 		return;
 	}
-	if (e->row_count + plan->points > DECIDE_PREDICT_ROWS) {
+	if (e->row_count + rows > DECIDE_PREDICT_ROWS) {
 		struct project_plan kept = *plan;
 
 		flush(e);
@@ -103,10 +106,11 @@ static void enqueue(struct evaluator *e, const struct evaluated *n,
 		*plan = kept;
 	}
 	plan->first = e->row_count;
-	for (uint32_t i = 0; i < plan->points; i++) {
-		project_row(plan, i, e->scratch, e->rows + (e->row_count + i) * e->columns);
+	for (uint32_t i = 0; i < rows; i++) {
+		project_row(plan, plan->points - rows + i, e->scratch,
+		            e->rows + (e->row_count + i) * e->columns);
 	}
-	e->row_count += plan->points;
+	e->row_count += rows;
 	e->plans++;
 }
 
@@ -299,12 +303,13 @@ static void evaluate(struct evaluator *e, struct evaluated *n)
 	}
 }
 
+/* In the request's arena: a few hundred KiB that the next request finds again. */
 static struct evaluator *create(struct km_decide *d, const struct decide_view *view,
-                                const struct km_subject *who)
+                                const struct km_subject *who, struct km_arena *arena)
 {
 	const struct km_schema *schema = view->context->schema;
 	size_t columns = schema != NULL ? schema->count : 0;
-	struct evaluator *e = malloc(sizeof(*e));
+	struct evaluator *e = km_arena_alloc(arena, sizeof(*e));
 
 	if (e == NULL) {
 		return NULL;
@@ -316,21 +321,16 @@ static struct evaluator *create(struct km_decide *d, const struct decide_view *v
 	e->columns = columns;
 	e->row_count = 0;
 	e->plans = 0;
-	e->scratch = malloc((columns + 1) * sizeof(e->scratch[0]));
-	e->rows = malloc((DECIDE_PREDICT_ROWS * columns + 1) * sizeof(e->rows[0]));
-	if (e->rows == NULL || e->scratch == NULL) {
-		free(e->rows);
-		free(e->scratch);
-		free(e);
-		return NULL;
-	}
-	return e;
+	e->scratch = km_arena_alloc(arena, (columns + 1) * sizeof(e->scratch[0]));
+	e->rows = km_arena_alloc(arena, (DECIDE_PREDICT_ROWS * columns + 1) * sizeof(e->rows[0]));
+	return e->rows != NULL && e->scratch != NULL ? e : NULL;
 }
 
 int decide_evaluate(struct km_decide *d, const struct decide_view *view,
-                    const struct km_subject *who, const struct decide_miss *miss, size_t count)
+                    const struct km_subject *who, const struct decide_miss *miss, size_t count,
+                    struct km_arena *arena)
 {
-	struct evaluator *e = create(d, view, who);
+	struct evaluator *e = create(d, view, who, arena);
 
 	if (e == NULL) {
 		return -ENOMEM;
@@ -345,8 +345,5 @@ int decide_evaluate(struct km_decide *d, const struct decide_view *view,
 			keep(e, &e->node[i]);
 		}
 	}
-	free(e->rows);
-	free(e->scratch);
-	free(e);
 	return 0;
 }

@@ -210,7 +210,24 @@ static uint32_t top_of_grid(const struct project_plan *p)
 
 static bool is_number(const struct km_prediction *p)
 {
-	return p->slowdown > 0 && isfinite(p->slowdown);
+	return p != NULL && p->slowdown > 0 && isfinite(p->slowdown);
+}
+
+uint32_t project_rows(const struct project_plan *plan)
+{
+	return plan->origin != NULL ? plan->points - 1 : plan->points;
+}
+
+static const struct km_prediction *answer_of(const struct project_plan *plan,
+                                             const struct km_prediction *answer, uint32_t point)
+{
+	if (plan->origin != NULL) {
+		if (point == 0) {
+			return plan->origin;
+		}
+		point--;
+	}
+	return answer != NULL ? &answer[point] : NULL;
 }
 
 void project_finish(const struct project_plan *plan, const struct km_prediction *answer)
@@ -221,11 +238,10 @@ void project_finish(const struct project_plan *plan, const struct km_prediction 
 	bool grew;
 
 	*out = (struct project_result){ .in_flight = plan->in_flight };
-	if (plan->points > 0 && answer == NULL) {
-		return;
-	}
 	for (uint32_t i = 0; i < plan->points; i++) {
-		if (!is_number(&answer[i])) {
+		const struct km_prediction *a = answer_of(plan, answer, i);
+
+		if (!is_number(a)) {
 			if (i == 0) {
 				return;
 			}
@@ -234,13 +250,16 @@ void project_finish(const struct project_plan *plan, const struct km_prediction 
 			high[i] = -INFINITY;
 			continue;
 		}
-		slowdown[i] = log(answer[i].slowdown);
-		high[i] = answer[i].high >= answer[i].slowdown ? log(answer[i].high) : slowdown[i];
+		slowdown[i] = log(a->slowdown);
+		high[i] = a->high >= a->slowdown ? log(a->high) : slowdown[i];
 	}
 	out->known = true;
 	if (plan->points > 0) {
-		const struct km_prediction *top = &answer[top_of_grid(plan)];
+		const struct km_prediction *top = answer_of(plan, answer, top_of_grid(plan));
 
+		if (top == NULL) {
+			top = plan->origin; /* or the first point would have been no number */
+		}
 		out->width = high[0] - slowdown[0];
 		out->low = is_number(top) && top->low > 0 ? log(top->low / top->slowdown) : 0;
 		out->outside = top->outside;

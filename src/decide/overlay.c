@@ -339,7 +339,7 @@ static int build(struct build *b, uint64_t effects_revision)
 		rc = build_blocks(b);
 	}
 	if (rc == 0 && b->misses > 0) {
-		rc = decide_evaluate(b->d, b->view, b->who, b->miss, b->misses);
+		rc = decide_evaluate(b->d, b->view, b->who, b->miss, b->misses, b->arena);
 	}
 	return rc;
 }

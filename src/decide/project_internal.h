@@ -67,7 +67,8 @@ struct project_plan {
 		level[PROJECT_DIMS_MAX]; /* whole pods in the joint grid; 0 behind the joint ones */
 	uint32_t grid;                   /* points of the grid */
 	uint32_t points; /* with those on the axes beyond it; 0 = the model is not asked */
-	uint32_t first;  /* in the batch */
+	const struct km_prediction *origin; /* of the first point, where it has been predicted */
+	uint32_t first;                     /* in the batch */
 	struct project_result *out;
 };
 
@@ -89,7 +90,10 @@ uint32_t project_whole(const struct project_dim *d);
 /* The model's row of one point: out [schema->count]; scratch [schema->count] of doubles. */
 void project_row(const struct project_plan *plan, uint32_t point, double *scratch, float *out);
 
-/* From the model's answers [plan->points] (NULL: it gave none) to plan->out. */
+/* Rows to be asked: all points, or all but the first. */
+uint32_t project_rows(const struct project_plan *plan);
+
+/* From the model's answers [project_rows(plan)] (NULL: it gave none) to plan->out. */
 void project_finish(const struct project_plan *plan, const struct km_prediction *answer);
 
 #endif
