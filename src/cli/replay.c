@@ -13,6 +13,7 @@
 #include "km/base/file.h"
 #include "km/base/macros.h"
 #include "km/config/config.h"
+#include "km/config/policy_file.h"
 #include "km/wire/json.h"
 
 #include "cli_internal.h"
@@ -26,8 +27,8 @@ static const char usage[] =
 	"Decides again what a decision log (decide.log) says, with another model, and prints what\n"
 	"would have been chosen otherwise.  LOG may be gzip.\n\n"
 	"      --model FILE   the model; every feature it reads has to be in the log\n"
-	"  -c, --config FILE  a configuration: its decide settings instead of those in the log,\n"
-	"                     and its default workload for pods that said nothing\n"
+	"  -c, --config FILE  a configuration: its decide settings and policies instead of what\n"
+	"                     the log says of them\n"
 	"      --json         one JSON object on standard output\n\n"
 	"A choice is the set of nodes with the best score: kube-scheduler's own plugins decide\n"
 	"among them.  Slowdowns are predictions of the new model at both choices.\n";
@@ -316,7 +317,7 @@ static void print_json(const struct km_model_info *model, const struct replay_re
 }
 
 static int run(const struct question *q, struct km_model *model,
-               const struct km_decide_settings *settings)
+               const struct km_decide_settings *settings, struct km_policies *policies)
 {
 	const bool fixed = q->config != NULL;
 	struct reading in = { .lines = 0 };
@@ -325,7 +326,7 @@ static int run(const struct question *q, struct km_model *model,
 	struct km_model_info info;
 	int code;
 
-	if (replay_create(model, settings, fixed, &r, &err) != 0)
+	if (replay_create(model, settings, fixed, policies, &r, &err) != 0)
 		return km_cli_tell(&err);
 	code = read_log(r, q, &in);
 	km_model_info(model, &info);
@@ -346,6 +347,7 @@ int km_cli_replay(int argc, char **argv)
 {
 	struct km_settings settings = { .roles = 0 };
 	struct km_err err = { .code = 0 };
+	struct km_policies *policies = NULL;
 	struct km_model *model = NULL;
 	struct question q;
 	int code = KM_CLI_OK;
@@ -361,8 +363,15 @@ int km_cli_replay(int argc, char **argv)
 		fprintf(stderr, "kubemarla: out of memory\n");
 		code = KM_CLI_FAILED;
 	}
+	if (code == KM_CLI_OK && settings.decide.policies_path[0] != '\0' &&
+	    km_policy_file_load(settings.decide.policies_path, settings.decide.trusted_namespaces,
+	                        &policies, &err) != 0) {
+		fprintf(stderr, "kubemarla: decide.policies: %s\n", err.text);
+		code = KM_CLI_USAGE;
+	}
 	if (code == KM_CLI_OK)
-		code = run(&q, model, &settings.decide);
+		code = run(&q, model, &settings.decide, policies);
+	km_policies_unref(policies);
 	km_settings_fini(&settings);
 	km_model_unref(model);
 	return code;

@@ -55,11 +55,13 @@ struct replay_result {
 struct replay;
 
 /*
- * model is borrowed. fixed: settings are these whatever the log says, also their default workload
- * for pods that said nothing; else the log's in their place. returns 0 and *out owned; -ENOMEM.
+ * fixed: settings are these whatever the log says, and pods are asked anew what they are, by
+ * `policies` (NULL = none), annotations and the default workload; else settings and workloads are
+ * the log's. model and policies are borrowed. returns 0 and *out owned; -ENOMEM.
  */
 int replay_create(struct km_model *model, const struct km_decide_settings *settings, bool fixed,
-                  struct replay **out, struct km_err *err) KM_MUST_CHECK;
+                  struct km_policies *policies, struct replay **out,
+                  struct km_err *err) KM_MUST_CHECK;
 void replay_free(struct replay *r); /* NULL allowed */
 
 /*

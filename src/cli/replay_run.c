@@ -77,7 +77,7 @@ static void forget_nodes(struct replay *r)
 }
 
 int replay_create(struct km_model *model, const struct km_decide_settings *settings, bool fixed,
-                  struct replay **out, struct km_err *err)
+                  struct km_policies *policies, struct replay **out, struct km_err *err)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 	int rc;
@@ -101,6 +101,7 @@ int replay_create(struct km_model *model, const struct km_decide_settings *setti
 		return rc;
 	}
 	km_decide_set_model(r->decide, model);
+	km_decide_set_policies(r->decide, policies);
 	*out = r;
 	return 0;
 }
@@ -348,9 +349,9 @@ static void note_change(struct replay *r, const struct comparison *c, double ln_
 	change = &out->change[out->change_count++];
 	change->id = c->then->id;
 	(void)snprintf(change->pod, sizeof(change->pod), "%.*s%s%.*s",
-	               (int)c->then->pod_namespace.len, c->then->pod_namespace.text,
-	               c->then->pod_namespace.len > 0 ? "/" : "", (int)c->then->pod_name.len,
-	               c->then->pod_name.text);
+	               (int)c->then->pod.namespace.len, c->then->pod.namespace.text,
+	               c->then->pod.namespace.len > 0 ? "/" : "", (int)c->then->pod.name.len,
+	               c->then->pod.name.text);
 	replay_copy_first(change->then, c->name, c->best_then, c->then->count);
 	replay_copy_first(change->now, c->name, c->best_now, c->then->count);
 	change->slowdown_then = exp(ln_then);
@@ -419,10 +420,21 @@ static int compare(struct replay *r, const struct km_logged_decision *d, const s
 	return 0;
 }
 
+/* As it was; by other settings and policies as they have it. */
+static void find_subject(struct replay *r, const struct km_logged_decision *d,
+                         struct km_subject *out)
+{
+	if (r->fixed) {
+		km_decide_subject(r->decide, &d->pod, out);
+		return;
+	}
+	km_decide_recorded_subject(&d->workload, d->pod.uid, out);
+	out->kind.service = d->service;
+	out->kind.rps = d->pod_rps;
+}
+
 static int take_decision(struct replay *r, const struct km_logged_decision *d, struct km_err *err)
 {
-	bool by_default = strcmp(d->workload_from, "default") == 0;
-	struct km_workload w = d->workload;
 	struct km_subject who;
 	struct km_ask ask = { .who = &who, .count = d->count };
 	struct km_verdict *now;
@@ -435,13 +447,9 @@ static int take_decision(struct replay *r, const struct km_logged_decision *d, s
 	rc = publish(r, d, err);
 	if (rc != 0)
 		return rc;
-	if (r->fixed && by_default)
-		km_decide_default_workload(r->decide, &w);
+	find_subject(r, d, &who);
 	name = names_of(r, d);
 	now = km_arena_calloc(&r->arena, d->count + 1, sizeof(*now));
-	km_decide_recorded_subject(&w, d->pod_uid, &who);
-	who.kind.service = d->service;
-	who.kind.rps = d->pod_rps;
 	ask.call = d->call == KM_DECISION_FILTER ? KM_CALL_FILTER : KM_CALL_PRIORITIZE;
 	ask.names = name;
 	if (name == NULL || now == NULL || km_decide_place(r->decide, &ask, &r->arena, now) != 0 ||

@@ -392,9 +392,13 @@ bool km_decision_log_wanted(const struct km_decision_log *l)
 static size_t text_bytes(const struct km_decision_log_entry *e)
 {
 	const struct km_logged_decision *d = e->decision;
-	size_t bytes =
-		(size_t)d->pod_namespace.len + d->pod_name.len + d->pod_uid.len + d->policy.len;
+	const struct km_pod *p = &d->pod;
+	size_t bytes = (size_t)p->namespace.len + p->name.len + p->uid.len + p->owner_kind.len +
+	               p->owner_name.len + p->class_name.len + d->policy.len;
 
+	for (size_t i = 0; i < p->label_count; i++) {
+		bytes += (size_t)p->label[i].key.len + p->label[i].value.len;
+	}
 	for (size_t i = 0; i < d->count; i++) {
 		bytes += e->name[i].len;
 	}
@@ -412,13 +416,31 @@ static struct km_name copy_text(char **to, struct km_name name)
 	return copy;
 }
 
-/* One piece of memory: struct, names, scores, rejections, texts. NULL: no memory. */
+/* Texts and labels of a pod, in place of the request's. */
+static void copy_pod(char **to, struct km_pod *pod, struct km_label *label)
+{
+	pod->namespace = copy_text(to, pod->namespace);
+	pod->name = copy_text(to, pod->name);
+	pod->uid = copy_text(to, pod->uid);
+	pod->owner_kind = copy_text(to, pod->owner_kind);
+	pod->owner_name = copy_text(to, pod->owner_name);
+	pod->class_name = copy_text(to, pod->class_name);
+	for (size_t i = 0; i < pod->label_count; i++) {
+		label[i].key = copy_text(to, pod->label[i].key);
+		label[i].value = copy_text(to, pod->label[i].value);
+	}
+	pod->label = label;
+}
+
+/* One piece of memory: struct, labels, names, scores, rejections, texts. NULL: no memory. */
 static struct log_item *item_create(const struct km_decision_log_entry *e)
 {
 	const struct km_logged_decision *d = e->decision;
 	size_t each = sizeof(struct km_name) + sizeof(int32_t) + sizeof(bool);
-	size_t bytes = sizeof(struct log_item) + d->count * each + text_bytes(e);
+	size_t bytes = sizeof(struct log_item) + d->pod.label_count * sizeof(struct km_label) +
+	               d->count * each + text_bytes(e);
 	struct log_item *item = malloc(bytes);
+	struct km_label *label;
 	struct km_name *name;
 	int32_t *score;
 	bool *rejected;
@@ -427,14 +449,13 @@ static struct log_item *item_create(const struct km_decision_log_entry *e)
 	if (item == NULL) {
 		return NULL;
 	}
-	name = (struct km_name *)(item + 1);
+	label = (struct km_label *)(item + 1);
+	name = (struct km_name *)(label + d->pod.label_count);
 	score = (int32_t *)(name + d->count);
 	rejected = (bool *)(score + d->count);
 	text = (char *)(rejected + d->count);
 	*item = (struct log_item){ .bytes = bytes, .decision = *d, .name = name };
-	item->decision.pod_namespace = copy_text(&text, d->pod_namespace);
-	item->decision.pod_name = copy_text(&text, d->pod_name);
-	item->decision.pod_uid = copy_text(&text, d->pod_uid);
+	copy_pod(&text, &item->decision.pod, label);
 	item->decision.policy = copy_text(&text, d->policy);
 	for (size_t i = 0; i < d->count; i++) {
 		name[i] = copy_text(&text, e->name[i]);

@@ -104,6 +104,27 @@ static void put_hash(struct km_json *j, const char *key, uint64_t hash)
 		km_json_string(j, NULL);
 }
 
+static void put_says(struct km_json *j, const struct km_pod *pod)
+{
+	km_json_key(j, "says");
+	km_json_begin(j, '{');
+	km_json_key(j, "labels");
+	km_json_begin(j, '[');
+	for (size_t i = 0; i < pod->label_count; i++) {
+		km_json_begin(j, '[');
+		km_json_name(j, pod->label[i].key);
+		km_json_name(j, pod->label[i].value);
+		km_json_end(j, ']');
+	}
+	km_json_end(j, ']');
+	km_json_put_name(j, "ownerKind", pod->owner_kind);
+	km_json_put_name(j, "ownerName", pod->owner_name);
+	km_json_put_number(j, "rps", pod->rps);
+	km_json_put_number(j, "maxSlowdown", pod->max_slowdown);
+	km_json_put_name(j, "class", pod->class_name);
+	km_json_end(j, '}');
+}
+
 static void put_candidates(struct km_json *j, const struct km_logged_decision *d)
 {
 	km_json_key(j, "nodes");
@@ -146,7 +167,8 @@ void km_decision_line_decision(struct km_buf *out, const struct km_logged_decisi
 	km_json_put_string(&j, "call", calls[d->call]);
 	km_wire_put_time(&j, "time", d->wall_ns);
 	km_json_put_integer(&j, "atNs", d->at_ns);
-	km_wire_put_pod(&j, d->pod_namespace, d->pod_name, d->pod_uid);
+	km_wire_put_pod(&j, d->pod.namespace, d->pod.name, d->pod.uid);
+	put_says(&j, &d->pod);
 	km_wire_put_workload(&j, &d->workload);
 	km_json_put_string(&j, "workloadFrom", d->workload_from);
 	km_wire_put_policy(&j, d->policy);

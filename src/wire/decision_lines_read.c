@@ -63,18 +63,23 @@ static int read_number_or_null(const struct reading *r, const cJSON *object, con
 	               : read_number(r, object, key, least, most, out);
 }
 
+/* Copies a string's value; `want` is what to say when it is none. */
+static int keep(const struct reading *r, const cJSON *item, const char *key, const char *want,
+                struct km_name *out)
+{
+	const char *text = cJSON_GetStringValue(item);
+
+	if (!text)
+		return bad(r, key, want);
+	out->text = km_arena_strndup(r->arena, text, strlen(text));
+	out->len = (uint32_t)strlen(text);
+	return out->text ? 0 : no_memory(r);
+}
+
 static int read_text(const struct reading *r, const cJSON *object, const char *key,
                      struct km_name *out)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-	char *copy = text ? km_arena_strndup(r->arena, text, strlen(text)) : NULL;
-
-	if (!text)
-		return bad(r, key, "a string");
-	if (!copy)
-		return no_memory(r);
-	*out = (struct km_name){ copy, (uint32_t)strlen(text) };
-	return 0;
+	return keep(r, cJSON_GetObjectItemCaseSensitive(object, key), key, "a string", out);
 }
 
 /* A word of a choice. */
@@ -177,6 +182,7 @@ static int read_nodes(const struct reading *r, const cJSON *line, struct km_deci
 	struct km_name *name;
 	const cJSON *entry;
 	size_t i = 0;
+	int rc;
 
 	if (!list)
 		return -EINVAL;
@@ -185,14 +191,9 @@ static int read_nodes(const struct reading *r, const cJSON *line, struct km_deci
 		return no_memory(r);
 	cJSON_ArrayForEach(entry, list)
 	{
-		const char *text = cJSON_GetStringValue(entry);
-
-		if (!text)
-			return bad(r, "names", "names");
-		name[i].text = km_arena_strndup(r->arena, text, strlen(text));
-		name[i].len = (uint32_t)strlen(text);
-		if (!name[i++].text)
-			return no_memory(r);
+		rc = keep(r, entry, "names", "names", &name[i++]);
+		if (rc != 0)
+			return rc;
 	}
 	out->name = name;
 	return 0;
@@ -269,6 +270,7 @@ static int read_candidates(const struct reading *r, const cJSON *line, struct km
 	const cJSON *entry;
 	int64_t *node;
 	size_t i = 0;
+	int rc;
 
 	if (!list)
 		return -EINVAL;
@@ -278,22 +280,16 @@ static int read_candidates(const struct reading *r, const cJSON *line, struct km
 		return no_memory(r);
 	cJSON_ArrayForEach(entry, list)
 	{
-		const char *text = cJSON_GetStringValue(entry);
+		double at = cJSON_IsNumber(entry) ? entry->valuedouble : -1;
 
-		node[i] = -1;
-		if (text) {
-			name[i].text = km_arena_strndup(r->arena, text, strlen(text));
-			name[i].len = (uint32_t)strlen(text);
-			if (!name[i].text)
-				return no_memory(r);
-		} else if (cJSON_IsNumber(entry) && entry->valuedouble >= 0 &&
-		           entry->valuedouble < NODES_MAX &&
-		           entry->valuedouble == floor(entry->valuedouble)) {
-			node[i] = (int64_t)entry->valuedouble;
-		} else {
-			return bad(r, "nodes", "positions or names");
+		if (at >= 0 && at < NODES_MAX && at == floor(at)) {
+			node[i++] = (int64_t)at;
+			continue;
 		}
-		i++;
+		node[i] = -1;
+		rc = keep(r, entry, "nodes", "positions or names", &name[i++]);
+		if (rc != 0)
+			return rc;
 	}
 	d->node = node;
 	d->name = name;
@@ -390,10 +386,54 @@ static int read_policy(const struct reading *r, const cJSON *line, struct km_nam
 	               : read_text(r, line, "policy", out);
 }
 
+/* Pairs of key and value. */
+static int read_labels(const struct reading *r, const cJSON *says, struct km_pod *pod)
+{
+	const cJSON *list = read_array(r, says, "labels", &pod->label_count);
+	static const char pairs[] = "pairs of strings";
+	struct km_label *label;
+	const cJSON *entry;
+	size_t i = 0;
+	int rc;
+
+	if (!list)
+		return -EINVAL;
+	label = km_arena_calloc(r->arena, pod->label_count + 1, sizeof(*label));
+	if (!label)
+		return no_memory(r);
+	cJSON_ArrayForEach(entry, list)
+	{
+		struct km_label *one = &label[i++];
+
+		if ((rc = keep(r, cJSON_GetArrayItem(entry, 0), "labels", pairs, &one->key)) != 0 ||
+		    (rc = keep(r, cJSON_GetArrayItem(entry, 1), "labels", pairs, &one->value)) != 0)
+			return rc;
+	}
+	pod->label = label;
+	return 0;
+}
+
+static int read_pod(const struct reading *r, const cJSON *line, struct km_pod *out)
+{
+	const cJSON *pod = cJSON_GetObjectItemCaseSensitive(line, "pod");
+	const cJSON *says = cJSON_GetObjectItemCaseSensitive(line, "says");
+	int rc;
+
+	if ((rc = read_text(r, pod, "namespace", &out->namespace)) != 0 ||
+	    (rc = read_text(r, pod, "name", &out->name)) != 0 ||
+	    (rc = read_text(r, pod, "uid", &out->uid)) != 0 ||
+	    (rc = read_labels(r, says, out)) != 0 ||
+	    (rc = read_text(r, says, "ownerKind", &out->owner_kind)) != 0 ||
+	    (rc = read_text(r, says, "ownerName", &out->owner_name)) != 0 ||
+	    (rc = read_number_or_null(r, says, "rps", 0, 1e12, &out->rps)) != 0 ||
+	    (rc = read_number_or_null(r, says, "maxSlowdown", 0, 1e9, &out->max_slowdown)) != 0)
+		return rc;
+	return read_text(r, says, "class", &out->class_name);
+}
+
 static int read_decision(const struct reading *r, const cJSON *line, struct km_decision_line *out)
 {
 	struct km_logged_decision *d = &out->decision;
-	const cJSON *pod = cJSON_GetObjectItemCaseSensitive(line, "pod");
 	struct km_name from = { "", 0 };
 	double id = 0;
 	double at_ns = 0;
@@ -403,9 +443,7 @@ static int read_decision(const struct reading *r, const cJSON *line, struct km_d
 	if ((rc = read_number(r, line, "id", 0, EXACT_MAX, &id)) != 0 ||
 	    (rc = read_choice(r, line, "call", parse_call, &call)) != 0 ||
 	    (rc = read_number(r, line, "atNs", 0, NS_MAX, &at_ns)) != 0 ||
-	    (rc = read_text(r, pod, "namespace", &d->pod_namespace)) != 0 ||
-	    (rc = read_text(r, pod, "name", &d->pod_name)) != 0 ||
-	    (rc = read_text(r, pod, "uid", &d->pod_uid)) != 0 ||
+	    (rc = read_pod(r, line, &d->pod)) != 0 ||
 	    (rc = read_workload(r, line, &d->workload)) != 0 ||
 	    (rc = read_text(r, line, "workloadFrom", &from)) != 0 ||
 	    (rc = read_policy(r, line, &d->policy)) != 0 ||

@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (model == NULL)
 		must(km_model_open(MODEL, &model, NULL) == 0);
-	if (replay_create(model, &settings, size > 0 && data[0] == ' ', &r, NULL) != 0 || r == NULL)
+	if (replay_create(model, &settings, size > 0 && data[0] == ' ', NULL, &r, NULL) != 0 ||
+	    r == NULL)
 		abort();
 	for (int i = 0; size > 0 && i < LINES_MAX; i++) {
 		const char *newline = memchr(text, '\n', size);

@@ -56,6 +56,8 @@ static void stop(struct log_world *l)
 /* One call about these nodes, with scores 1, 2, 3, ...; the second is rejected. */
 static void decide(struct log_world *l, uint64_t id, const char *const *node, size_t count)
 {
+	const struct km_label label[] = { { name_of("app"), name_of("web") },
+		                          { name_of("example.org/\"x\""), name_of("") } };
 	struct km_verdict verdict[8] = { { .score = 0 } };
 	struct km_name name[8];
 	const struct km_logged_decision d = {
@@ -63,9 +65,16 @@ static void decide(struct log_world *l, uint64_t id, const char *const *node, si
 		.call = KM_DECISION_FILTER,
 		.wall_ns = 1700000000 * KM_NS_PER_S,
 		.at_ns = l->w.now_ns,
-		.pod_namespace = name_of("shop"),
-		.pod_name = name_of("web \"1\""),
-		.pod_uid = name_of(""),
+		.pod = { .namespace = name_of("shop"),
+		         .name = name_of("web \"1\""),
+		         .uid = name_of(""),
+		         .label = label,
+		         .label_count = 2,
+		         .owner_kind = name_of("Job"),
+		         .owner_name = name_of("j"),
+		         .class_name = name_of("batch"),
+		         .rps = 12.5,
+		         .max_slowdown = NAN },
 		.workload = l->w.settings.default_workload,
 		.workload_from = "default",
 		.model_hash = 0x1234,
@@ -211,7 +220,13 @@ static void lines_say_what_was_decided(void **state)
 	assert_int_equal(read.decision.id, 77);
 	assert_int_equal(read.decision.at_ns, l.w.now_ns);
 	assert_int_equal(read.decision.model_hash, 0x1234);
-	assert_memory_equal(read.decision.pod_name.text, "web \"1\"", 7);
+	assert_memory_equal(read.decision.pod.name.text, "web \"1\"", 7);
+	assert_int_equal(read.decision.pod.label_count, 2);
+	assert_non_null(km_pod_label(&read.decision.pod, "example.org/\"x\""));
+	assert_int_equal(km_pod_label(&read.decision.pod, "app")->len, 3);
+	assert_true(read.decision.pod.rps == 12.5 && isnan(read.decision.pod.max_slowdown));
+	assert_memory_equal(read.decision.pod.class_name.text, "batch", 5);
+	assert_memory_equal(read.decision.pod.owner_kind.text, "Job", 3);
 	assert_int_equal(read.decision.count, 2);
 	assert_int_equal(read.decision.node[0], 1);
 	assert_int_equal(read.decision.node[1], -1);

@@ -158,7 +158,9 @@ static void the_same_model_answers_the_same(void **state)
 #define DECISION(id, call, from, nodes, ages, scores, rejected)                                    \
 	"{\"kind\":\"decision\",\"id\":" id ",\"call\":\"" call "\",\"time\":null,"                \
 	"\"atNs\":5000000000,\"pod\":{\"namespace\":\"shop\",\"name\":\"web-" id                   \
-	"\",\"uid\":\"\"},\"workload\":{\"rps\":1000,\"replicas\":1,\"maxSlowdown\":2,"            \
+	"\",\"uid\":\"\"},\"says\":{\"labels\":[[\"app\",\"web\"]],\"ownerKind\":\"\","            \
+	"\"ownerName\":\"\",\"rps\":null,\"maxSlowdown\":null,\"class\":\"\"},\"workload\":{"      \
+	"\"rps\":1000,\"replicas\":1,\"maxSlowdown\":2,"                                           \
 	"\"mode\":\"Enforce\",\"onStale\":\"Neutral\",\"class\":\"\"},\"workloadFrom\":\"" from    \
 	"\",\"policy\":null,\"service\":null,\"podRps\":null,\"modelHash\":null,\"nodes\":" nodes  \
 	",\"agesUs\":" ages ",\"scores\":" scores ",\"rejected\":" rejected "}\n"
@@ -217,6 +219,7 @@ static void another_model_and_other_settings_are_asked(void **state)
 	struct world *w = *state;
 	char path[160];
 	char yaml[160];
+	char text[256];
 	cJSON *tree;
 
 	daemon_write(&w->d, "decisions.log", golden_log);
@@ -234,6 +237,20 @@ static void another_model_and_other_settings_are_asked(void **state)
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml, "--json");
 	want_code(&w->r, 0);
 	want_text(w->r.out.data, "\"identical\":0,\"choices\":3,\"same\":1,");
+	/* A policy that only observes rejects nobody and scores all alike. */
+	daemon_write(&w->d, "policies.yaml",
+	             "apiVersion: kubemarla.io/v1alpha1\nkind: InterferencePolicy\n"
+	             "metadata: {namespace: shop, name: all}\n"
+	             "spec: {selector: {matchLabels: {app: web}}, mode: Observe}\n");
+	(void)snprintf(text, sizeof(text), "decide: {policies: \"%s/policies.yaml\"}\n", w->d.dir);
+	daemon_write(&w->d, "settings.yaml", text);
+	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml, "--json");
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "\"same\":0,\"overlapping\":3,\"changed\":0,");
+	daemon_write(&w->d, "policies.yaml", "kind: Pod\n");
+	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml);
+	want_code(&w->r, 2);
+	want_text(w->r.err.data, "kubemarla: decide.policies: ");
 	daemon_write(&w->d, "settings.yaml", "decide: {maxAge: never}\n");
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml);
 	want_code(&w->r, 2);

@@ -7,12 +7,13 @@
  *   {"kind":"schema","windowSeconds":60,"binSeconds":5,"features":["node.ipc.mean",...]}
  *   {"kind":"nodes","names":["a","b"]}             from here on a node is its position in this
  *   {"kind":"row","node":0,"version":7,"windowEndNs":..,"tier":"core","values":[0.8,null,...]}
- *   {"kind":"decision","id":17,"call":"prioritize","time":..,"atNs":..,"pod":{..},"workload":{..},
- *    "workloadFrom":"annotations","policy":null,"service":"..","podRps":1500,"modelHash":"..",
+ *   {"kind":"decision","id":17,"call":"prioritize","time":..,"atNs":..,"pod":{..},"says":{..},
+ *    "workload":{..},"workloadFrom":"annotations","policy":null,"service":"..","podRps":1500,"modelHash":"..",
  *    "nodes":[0,1,"ghost"],"agesUs":[1200,900,null],"scores":[9,4,5],"rejected":[]}
  *
  * A row is written when a decision needs it and it changed; the newest one before a decision is the
  * one that it was made from. What a decision brings along (pod.*, inflight.*) is in no row.
+ * `says` are the pod's labels, its owner and our annotations: what policies are found by.
  * `rejected` holds positions in `nodes`; ...Ns are of the monotonic clock of the process that
  * decided.
  */
@@ -29,6 +30,7 @@
 #include "km/base/macros.h"
 #include "km/core/metric.h"
 #include "km/core/name.h"
+#include "km/core/pod.h"
 #include "km/core/schema.h"
 #include "km/core/settings.h"
 #include "km/core/workload.h"
@@ -62,9 +64,7 @@ struct km_logged_decision {
 	enum km_decision_call call;
 	int64_t wall_ns;
 	int64_t at_ns; /* monotonic, of the process that decided */
-	struct km_name pod_namespace;
-	struct km_name pod_name;
-	struct km_name pod_uid;
+	struct km_pod pod;
 	struct km_workload workload;
 	const char *workload_from;
 	struct km_name policy; /* "namespace/name"; len 0 = none */
