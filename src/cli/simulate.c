@@ -33,6 +33,8 @@ static const char usage[] =
 	"                    the program\n"
 	"  --burst           synthetic bursts of pods, with and without the in-flight ledger\n"
 	"  --nodes N         machines to choose from, with --dataset; default 4\n"
+	"  --lag S           by which counters come later still, with --dataset; 0 to 60, default "
+        "0\n"
 	"  --seeds N         schedules, or ways to split the data; default 20\n"
 	"  --first-seed N    default 1\n"
 	"  --scale N         of scores, 10 (as the daemon's default) or 100; default 100\n"
@@ -49,6 +51,7 @@ enum option_id {
 	OPT_FEATURES,
 	OPT_BURST,
 	OPT_NODES,
+	OPT_LAG,
 	OPT_SEEDS,
 	OPT_FIRST_SEED,
 	OPT_SCALE,
@@ -67,6 +70,7 @@ static const struct option options[] = {
 	{ "features", required_argument, NULL, OPT_FEATURES },
 	{ "burst", no_argument, NULL, OPT_BURST },
 	{ "nodes", required_argument, NULL, OPT_NODES },
+	{ "lag", required_argument, NULL, OPT_LAG },
 	{ "seeds", required_argument, NULL, OPT_SEEDS },
 	{ "first-seed", required_argument, NULL, OPT_FIRST_SEED },
 	{ "scale", required_argument, NULL, OPT_SCALE },
@@ -128,6 +132,10 @@ static bool take_number(struct request *r, int opt, const char *value)
 	case OPT_NODES:
 		ok = take_integer("nodes", value, 2, NODES_MAX, &n);
 		r->sim.nodes = (uint32_t)n;
+		return ok;
+	case OPT_LAG:
+		ok = take_integer("lag", value, 0, 60, &n);
+		r->sim.lag_s = (double)n;
 		return ok;
 	case OPT_SEEDS:
 		ok = take_integer("seeds", value, 1, SEEDS_MAX, &n);

@@ -247,6 +247,8 @@ static void put_notes(struct nginx_world *w)
 	         "nginx: %llu of %llu minutes left out: not measured in two campaigns under that "
 	         "load",
 	         (unsigned long long)w->skipped, (unsigned long long)w->minutes);
+	if (w->run->options->lag_s > 0)
+		sim_note(w->run, "nginx: counters came %.0f s later still", w->run->options->lag_s);
 	sim_note(w->run, "nginx: measured are every p99 and every counter under its mix; borrowed "
 	                 "is a node without the service from a host whose other node had it");
 }

@@ -22,9 +22,10 @@ struct play {
 	struct km_rng rng;
 	size_t *playable; /* [playable_count] states */
 	size_t playable_count;
-	size_t now[NGINX_NODES_MAX], before[NGINX_NODES_MAX]; /* states of the machines */
-	size_t last[KM_SIM_ARM_N];                            /* where each arm put the last one */
-	double placed[NGINX_NODES_MAX];                       /* by SPREAD */
+	/* states of the machines: now, one minute ago, two */
+	size_t now[NGINX_NODES_MAX], before[NGINX_NODES_MAX], earlier[NGINX_NODES_MAX];
+	size_t last[KM_SIM_ARM_N];      /* where each arm put the last one */
+	double placed[NGINX_NODES_MAX]; /* by SPREAD */
 	double seen[NGINX_NODES_MAX], seen_count[NGINX_NODES_MAX]; /* by NODE_AVERAGE */
 	bool begun;
 };
@@ -134,11 +135,14 @@ static void step(struct play *p, unsigned minute)
 		/* Machines change at different minutes. */
 		bool change = !p->begun || (minute + i * p->hold / nodes) % p->hold == 0;
 
+		p->earlier[i] = p->before[i];
 		p->before[i] = p->now[i];
 		if (change)
 			p->now[i] = p->playable[km_rng_below(&p->rng, (uint32_t)p->playable_count)];
-		if (!p->begun)
+		if (!p->begun) {
 			p->before[i] = p->now[i];
+			p->earlier[i] = p->now[i];
+		}
 	}
 	p->begun = true;
 }
@@ -166,6 +170,16 @@ static bool draw_load(struct play *p, struct minute *m)
 	return false;
 }
 
+/* Of a window that ended lag_s before the minute did, that share is of the minute before. */
+static size_t seen_state(struct play *p, size_t machine)
+{
+	double lag_s = p->w->run->options->lag_s;
+
+	if (lag_s > 0 && km_rng_unit(&p->rng) * 60 < lag_s)
+		return p->earlier[machine];
+	return p->before[machine];
+}
+
 static bool draw_minute(struct play *p, struct minute *m)
 {
 	size_t nodes = p->w->run->options->nodes;
@@ -175,7 +189,6 @@ static bool draw_minute(struct play *p, struct minute *m)
 	if (!draw_load(p, m))
 		return false;
 	for (size_t i = 0; i < nodes; i++) {
-		const struct nginx_state *before = state_at(p, p->before[i]);
 		const struct nginx_view *view;
 		const struct nginx_run *run;
 
@@ -183,7 +196,7 @@ static bool draw_minute(struct play *p, struct minute *m)
 		if (run == NULL)
 			return false;
 		m->run[i] = *run;
-		view = draw_view(p, before, m->run[i].campaign);
+		view = draw_view(p, state_at(p, seen_state(p, i)), m->run[i].campaign);
 		if (view == NULL)
 			return false;
 		m->row[i] = row[view->row];

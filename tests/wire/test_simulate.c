@@ -239,6 +239,7 @@ static void what_is_wrong_is_said(void **state)
 		{ "--seeds", "0", "--seeds: saw \"0\", want 1 to 1000" },
 		{ "--seeds", "many", "--seeds: saw \"many\"" },
 		{ "--nodes", "1", "--nodes: saw \"1\", want 2 to 64" },
+		{ "--lag", "61", "--lag: saw \"61\", want 0 to 60" },
 		{ "--scale", "50", "--scale: saw \"50\", want 10 or 100" },
 		{ "--max-slowdown", "1", "--max-slowdown: saw \"1\"" },
 		{ "--corun", "/nowhere/x.csv", "/nowhere/x.csv" },

@@ -120,6 +120,7 @@ struct km_sim_options {
 	uint32_t score_scale;         /* 10 or 100 */
 	double max_slowdown;          /* that every pod tolerates */
 	uint32_t nodes;               /* machines of the nginx world */
+	double lag_s;                 /* by which its counters are later still, 0 to 60 */
 	unsigned threads;             /* for training; 0 = one a CPU */
 	km_sim_progress_fn *progress; /* NULL = none */
 	void *ctx;
