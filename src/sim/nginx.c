@@ -88,13 +88,18 @@ static int fit_ours(struct nginx_deciders *d, const struct nginx_world *w, const
 	return rc;
 }
 
-static int fit_all(struct nginx_deciders *d, const struct nginx_world *w, const bool *without,
+/* A small folder may leave nothing to learn from: a given model is judged all the same. */
+static int fit_all(struct nginx_deciders *d, struct nginx_world *w, const bool *without,
                    struct km_err *err)
 {
 	int rc = asked_init(&d->thesis, w, KM_HOLDOUT_THESIS, without, err);
 
 	if (rc == 0)
 		rc = asked_init(&d->pressure, w, KM_HOLDOUT_PRESSURE, without, err);
+	if (rc == -ENODATA && km_holdout_is_given(w->holdout)) {
+		w->untrained = true;
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = fit_ours(d, w, without, 0, err);
 	return rc;
@@ -168,13 +173,25 @@ static int play_fold(struct nginx_world *w, uint32_t fold, struct sim_log *log, 
 	}
 	free(without);
 	deciders_fini(&d);
+	if (rc == -ENODATA) {
+		sim_note(w->run,
+		         "nginx: %s and %s are not judged: without them nothing is left to learn "
+		         "from",
+		         km_dataset_name(w->data, w->fold[fold].campaign[0]),
+		         km_dataset_name(w->data, w->fold[fold].campaign[1]));
+		w->fold[fold].skipped = true;
+		rc = 0;
+	}
 	return rc;
 }
 
-static int summarise(struct nginx_world *w, const struct nginx_game *g, const struct sim_log *log,
+static int summarise(struct nginx_world *w, const struct nginx_game *g, struct sim_log *log,
                      struct km_err *err)
 {
 	struct km_sim_setting *s;
+
+	log->there[KM_SIM_THESIS] = !w->untrained;
+	log->there[KM_SIM_PRESSURE] = !w->untrained;
 
 	if (log->count == 0) {
 		sim_note(w->run, "%s: skipped, nothing of it was measured often enough", g->name);
@@ -239,6 +256,8 @@ static void put_notes(struct nginx_world *w)
 		         w->run->options->model);
 	}
 	for (uint32_t i = 0; i < w->folds && !given; i++) {
+		if (w->fold[i].skipped)
+			continue;
 		sim_note(w->run, "nginx: judged on %s and %s by models trained without both",
 		         km_dataset_name(w->data, w->fold[i].campaign[0]),
 		         km_dataset_name(w->data, w->fold[i].campaign[1]));

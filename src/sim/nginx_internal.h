@@ -55,6 +55,7 @@ void nginx_tables_fini(struct nginx_tables *t);
 /* Two campaigns that are judged together and learned from by nobody then. */
 struct nginx_fold {
 	uint32_t campaign[2];
+	bool skipped; /* nothing was left to learn from */
 };
 
 /*
@@ -115,6 +116,7 @@ struct nginx_world {
 	uint32_t folds;
 	int rule[4]; /* columns of the simple rules: C0 mean and std, read and write bandwidth */
 	uint64_t minutes, skipped;
+	bool untrained; /* thesis and pressure could not be */
 };
 
 /* A schedule of an hour in one fold; every minute's outcomes go to the log. 0 or -ENOMEM, -EIO. */

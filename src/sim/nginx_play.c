@@ -217,6 +217,8 @@ static int ask_model(const struct nginx_asked *a, const struct nginx_world *w,
 	struct km_prediction out;
 	size_t nodes = w->run->options->nodes;
 
+	if (a->model == NULL)
+		return 0; /* could not be trained */
 	for (size_t i = 0; i < nodes; i++) {
 		struct km_dataset_row as = m->row[i];
 

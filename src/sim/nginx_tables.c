@@ -206,7 +206,7 @@ static double used(const struct nginx_fold *fold, uint32_t count, uint32_t campa
 static bool taken(const struct nginx_fold *fold, uint32_t count, const struct nginx_fold *f)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (memcmp(&fold[i], f, sizeof(*f)) == 0)
+		if (fold[i].campaign[0] == f->campaign[0] && fold[i].campaign[1] == f->campaign[1])
 			return true;
 	}
 	return false;
@@ -220,7 +220,7 @@ static bool best_pair(const struct nginx_tables *t, const struct nginx_fold *fol
 
 	for (uint32_t a = 0; a < t->campaigns; a++) {
 		for (uint32_t b = a + 1; b < t->campaigns; b++) {
-			const struct nginx_fold f = { { a, b } };
+			const struct nginx_fold f = { .campaign = { a, b } };
 			double now = used(fold, count, a) * used(fold, count, b) * worth(t, &f);
 
 			if (now > most && !taken(fold, count, &f)) {

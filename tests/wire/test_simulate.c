@@ -186,6 +186,32 @@ static void a_given_model_is_used_as_it_is(void **state)
 		fail_msg("a given model has no permuted labels:\n%s", w->r.out.data);
 }
 
+/* Two campaigns: judging them leaves none to learn from. A model from elsewhere needs none. */
+static void a_folder_too_small_to_learn_from_is_judged_by_a_given_model(void **state)
+{
+	struct world *w = *state;
+	struct dataset_world small;
+
+	eval_world_init(&small, 2);
+	RUN(w, "--dataset", small.dir, "--features", path(w, "features.yaml"), "--seeds", "1",
+	    "--nodes", "2");
+	want_code(&w->r, 0);
+	want_text(w->r.out.data, "nothing is left to learn from");
+	want_text(w->r.out.data, "nginx-local-10min: skipped");
+	tool_run((const char *[]){ "train", "--dataset", w->data.dir, "--out", path(w, "other.ubj"),
+	                           "--no-baselines", "--features", path(w, "features.yaml"), NULL },
+	         NULL, 0, &w->r);
+	want_code(&w->r, 0);
+	RUN(w, "--dataset", small.dir, "--model", path(w, "other.ubj"), "--seeds", "1", "--nodes",
+	    "2", "--json");
+	want_code(&w->r, 0);
+	cJSON_Delete(json_of(&w->r));
+	if (strstr(w->r.out.data, "\"thesis\"") != NULL)
+		fail_msg("nothing was there to train it from:\n%s", w->r.out.data);
+	want_text(w->r.out.data, "\"ours\"");
+	dataset_world_fini(&small);
+}
+
 static void bursts_show_what_the_ledger_is_for(void **state)
 {
 	struct world *w = *state;
@@ -266,6 +292,7 @@ int main(void)
 		cmocka_unit_test(each_world_runs_alone_and_says_what_it_skips),
 		cmocka_unit_test(machines_are_judged_by_models_that_have_not_seen_them),
 		cmocka_unit_test(a_given_model_is_used_as_it_is),
+		cmocka_unit_test(a_folder_too_small_to_learn_from_is_judged_by_a_given_model),
 		cmocka_unit_test(bursts_show_what_the_ledger_is_for),
 		cmocka_unit_test(the_page_is_well_formed),
 		cmocka_unit_test(what_is_wrong_is_said),
