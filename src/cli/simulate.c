@@ -34,7 +34,7 @@ static const char usage[] =
 	"  --burst           synthetic bursts of pods, with and without the in-flight ledger\n"
 	"  --nodes N         machines to choose from, with --dataset; default 4\n"
 	"  --lag S           by which counters come later still, with --dataset; 0 to 60, default "
-        "0\n"
+	"0\n"
 	"  --seeds N         schedules, or ways to split the data; default 20\n"
 	"  --first-seed N    default 1\n"
 	"  --scale N         of scores, 10 (as the daemon's default) or 100; default 100\n"
