@@ -135,6 +135,11 @@ static void the_best_node_does_not_get_everything(void **state)
 	assert_int_equal(pods_on_the_best(false, true), PODS);
 	assert_in_range(pods_on_the_best(true, true), PODS / NODES, PODS / NODES * 3 / 2);
 	assert_in_range(pods_on_the_best(true, false), 1, PODS / 4);
+	print_message(
+		"# of %d pods on the best of %d nodes: %u with feed, %u without feed, %u without "
+		"ledger\n",
+		PODS, NODES, pods_on_the_best(true, true), pods_on_the_best(true, false),
+		pods_on_the_best(false, true));
 }
 
 /* ---- several schedulers, a feed and a publisher at once ---- */
