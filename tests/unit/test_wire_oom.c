@@ -16,6 +16,7 @@
 
 #include "km/wire/answers.h"
 #include "km/wire/client_answers.h"
+#include "km/wire/decision_lines.h"
 #include "km/wire/extender.h"
 #include "km/wire/predict.h"
 
@@ -173,6 +174,64 @@ static int read_answer(void)
 	return rc == -EBADMSG ? -ENOMEM : rc;
 }
 
+static int remembered(void)
+{
+	const struct km_workload w = { .rps = 1, .replicas = 1, .max_slowdown = 2 };
+	const struct km_answer_reason reason = { "Fits", "fits", 1, 0 };
+	const struct km_answer_decision d = { .id = 1,
+		                              .pod_name = { "p", 1 },
+		                              .workload = &w,
+		                              .workload_from = "default",
+		                              .reason = &reason,
+		                              .reason_count = 1 };
+	const struct km_answer_verdict verdict = { true, 7, "Fits", "fits" };
+	const struct km_answer_node node = { .name = { "a", 1 }, .state = "fresh" };
+	struct km_buf out;
+	struct km_json j;
+	int rc;
+
+	km_buf_init(&out);
+	j = km_json_to(&out);
+	km_answer_decisions_begin(&j, 1, 10, 1);
+	km_answer_decision_begin(&j, &d);
+	for (int i = 0; i < 50; i++)
+		km_answer_decision_node(&j, &node, &verdict);
+	km_answer_decision_end(&j);
+	km_answer_decisions_end(&j, false);
+	rc = km_buf_ok(&out) ? 0 : -ENOMEM;
+	km_buf_fini(&out);
+	return rc;
+}
+
+/* As above: without memory a line may look like a bad one. */
+static int read_line(void)
+{
+	static const char line[] =
+		"{\"kind\":\"decision\",\"id\":1,\"call\":\"filter\",\"atNs\":1,"
+		"\"pod\":{\"namespace\":\"s\",\"name\":\"p\",\"uid\":\"\"},"
+		"\"says\":{\"labels\":[[\"a\",\"b\"]],\"ownerKind\":\"\",\"ownerName\":\"\","
+		"\"rps\":null,\"maxSlowdown\":null,\"class\":\"\"},"
+		"\"workload\":{\"rps\":1,\"replicas\":1,\"maxSlowdown\":2,\"mode\":\"Prefer\","
+		"\"onStale\":\"Neutral\",\"class\":\"\"},\"workloadFrom\":\"default\","
+		"\"policy\":null,\"service\":null,\"podRps\":null,\"modelHash\":null,"
+		"\"nodes\":[0,\"x\"],\"agesUs\":[1,null],\"scores\":[1,2],\"rejected\":[]}";
+	struct km_decision_line read;
+	struct km_arena arena;
+	struct km_buf out;
+	int rc;
+
+	km_arena_init(&arena, 0);
+	km_buf_init(&out);
+	rc = km_decision_line_read(line, sizeof(line) - 1, &arena, &read, NULL);
+	if (rc == 0)
+		km_decision_line_decision(&out, &read.decision);
+	if (rc == -EINVAL || !km_buf_ok(&out))
+		rc = -ENOMEM;
+	km_buf_fini(&out);
+	km_arena_fini(&arena);
+	return rc;
+}
+
 static void scheduler_requests(void **state)
 {
 	(void)state;
@@ -198,13 +257,24 @@ static void answers_read_by_the_tool(void **state)
 	with_every_failure(read_answer);
 }
 
+static void decisions_remembered(void **state)
+{
+	(void)state;
+	with_every_failure(remembered);
+}
+
+static void decisions_logged(void **state)
+{
+	(void)state;
+	with_every_failure(read_line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scheduler_requests),
-		cmocka_unit_test(predict_requests),
-		cmocka_unit_test(explanations),
-		cmocka_unit_test(answers_read_by_the_tool),
+		cmocka_unit_test(scheduler_requests),   cmocka_unit_test(predict_requests),
+		cmocka_unit_test(explanations),         cmocka_unit_test(answers_read_by_the_tool),
+		cmocka_unit_test(decisions_remembered), cmocka_unit_test(decisions_logged),
 	};
 
 	return cmocka_run_group_tests_name("wire without memory", tests, NULL, NULL);
