@@ -24,6 +24,8 @@ struct build {
 	struct km_ledger_busy *busy; /* [busy_count] */
 	size_t busy_count;
 	uint32_t *at; /* [node_count]: position in busy + 1; 0 = none */
+	bool *apart;  /* [node_count]: its record of `last` is of no use; NULL = there is none such
+	               */
 	struct decide_miss *miss;
 	size_t misses;
 	struct decide_overlay *out;
@@ -153,10 +155,13 @@ static int find_positions(struct build *b)
 
 /* ---- blocks ---- */
 
-static bool holds(const struct decide_busy *old, const struct decide_known *k, uint64_t digest)
+static bool holds(const struct build *b, uint32_t node, const struct decide_busy *old,
+                  uint64_t digest)
 {
-	return old != NULL && old->digest == digest && old->version == k->version &&
-	       old->state == k->state;
+	const struct decide_known *k = &b->view->table->known[node];
+
+	return old != NULL && (b->apart == NULL || !b->apart[node]) && old->digest == digest &&
+	       old->version == k->version && old->state == k->state;
 }
 
 /* Nodes whose data says nothing, and where nothing is learned that could, are as the table says. */
@@ -184,7 +189,7 @@ static int new_block(struct build *b, uint32_t index, uint64_t bits)
 		const struct km_ledger_busy *busy = &b->busy[b->at[node] - 1];
 		const struct decide_busy *old = decide_busy_at(b->last, node);
 
-		if (holds(old, &t->known[node], busy->digest)) {
+		if (holds(b, node, old, busy->digest)) {
 			block->busy[k] = *old;
 			continue;
 		}
@@ -213,8 +218,7 @@ static bool unchanged(const struct build *b, uint32_t index, uint64_t bits)
 	for (uint64_t left = bits; left != 0; left &= left - 1, k++) {
 		uint32_t node = index * DECIDE_BLOCK + (uint32_t)__builtin_ctzll(left);
 
-		if (!holds(&old->busy[k], &b->view->table->known[node],
-		           b->busy[b->at[node] - 1].digest)) {
+		if (!holds(b, node, &old->busy[k], b->busy[b->at[node] - 1].digest)) {
 			return false;
 		}
 	}
@@ -257,19 +261,51 @@ static bool is_of(const struct decide_overlay *o, const struct decide_view *view
 	       decide_same_kind(&o->kind, &who->kind);
 }
 
-/* With a reference, or NULL. */
+static bool declares_footprint(const struct decide_context *c, uint64_t policy)
+{
+	const struct km_policy *p = policy != 0 ? km_policies_find(c->policies, policy) : NULL;
+
+	return p != NULL && p->footprint_count > 0;
+}
+
+/*
+ * Do pods of both kinds suffer and do the same wherever neither has replicas? What they do is told
+ * by class, effects and a declared footprint, what they suffer by the workload.
+ */
+static bool is_like(const struct decide_overlay *o, const struct decide_view *view,
+                    const struct km_subject *who)
+{
+	return o != NULL && decide_same_key(&o->key, &view->table->key) &&
+	       o->kind.effects == who->kind.effects &&
+	       memcmp(o->kind.class_name, who->kind.class_name, sizeof(o->kind.class_name)) == 0 &&
+	       (o->kind.policy == who->kind.policy ||
+	        (!declares_footprint(view->context, o->kind.policy) &&
+	         !declares_footprint(view->context, who->kind.policy)));
+}
+
+/* That of the kind itself, else the newest of one like it. With a reference, or NULL. */
 static struct decide_overlay *last_of(struct km_decide *d, const struct decide_view *view,
                                       const struct km_subject *who)
 {
 	struct decide_overlay *found = NULL;
+	uint64_t newest = 0;
 
 	pthread_mutex_lock(&d->lock);
-	for (size_t i = 0; i < DECIDE_OVERLAYS && found == NULL; i++) {
-		if (is_of(d->kept[i].overlay, view, who)) {
-			d->kept[i].used = ++d->uses;
-			found = d->kept[i].overlay;
-			atomic_fetch_add_explicit(&found->refs, 1, memory_order_relaxed);
+	for (size_t i = 0; i < DECIDE_OVERLAYS; i++) {
+		struct decide_kept *k = &d->kept[i];
+
+		if (is_of(k->overlay, view, who)) {
+			k->used = ++d->uses;
+			found = k->overlay;
+			break;
 		}
+		if (k->used > newest && is_like(k->overlay, view, who)) {
+			newest = k->used;
+			found = k->overlay;
+		}
+	}
+	if (found != NULL) {
+		atomic_fetch_add_explicit(&found->refs, 1, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return found;
@@ -320,6 +356,50 @@ static bool comparable(const struct decide_overlay *o, const struct decide_view 
 	       o->effects_revision == effects_revision;
 }
 
+/* Nodes with pods of a service are no others' business: marks them. 0, or -ENOMEM. */
+static int set_apart(struct build *b, uint64_t service)
+{
+	struct km_decide *d = b->d;
+	uint64_t *node = NULL;
+	size_t count = 0;
+	size_t room;
+
+	do {
+		room = count + BUSY_SPARE;
+		node = km_arena_alloc(b->arena, room * sizeof(*node));
+		if (node == NULL) {
+			return -ENOMEM;
+		}
+		pthread_mutex_lock(&d->ledger_lock);
+		count = km_ledger_service_nodes(d->ledger, service, node, room);
+		pthread_mutex_unlock(&d->ledger_lock);
+	} while (count > room);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at;
+
+		if (km_map_get(&b->directory->map, (const char *)&node[i], sizeof(node[i]), &at)) {
+			b->apart[at] = true;
+		}
+	}
+	return 0;
+}
+
+/* What the last overlay was made for another kind of pod: its records hold where neither is. */
+static int set_both_apart(struct build *b)
+{
+	int rc;
+
+	if (b->last == NULL || decide_same_kind(&b->last->kind, &b->who->kind)) {
+		return 0;
+	}
+	b->apart = km_arena_calloc(b->arena, b->view->table->node_count + 1, sizeof(b->apart[0]));
+	if (b->apart == NULL) {
+		return -ENOMEM;
+	}
+	rc = set_apart(b, b->last->kind.service);
+	return rc != 0 ? rc : set_apart(b, b->who->kind.service);
+}
+
 static int build(struct build *b, uint64_t effects_revision)
 {
 	int rc = read_busy(b);
@@ -335,6 +415,9 @@ static int build(struct build *b, uint64_t effects_revision)
 	b->out->revision = b->view->revision;
 	b->out->effects_revision = effects_revision;
 	rc = find_positions(b);
+	if (rc == 0) {
+		rc = set_both_apart(b);
+	}
 	if (rc == 0) {
 		rc = build_blocks(b);
 	}
@@ -369,7 +452,8 @@ int decide_overlay_open(struct km_decide *d, struct decide_view *view, const str
 	if (comparable(last, view, effects_revision)) {
 		b.last = last;
 		if (!own && last->revision == view->revision &&
-		    last->generation == view->table->generation) {
+		    last->generation == view->table->generation &&
+		    decide_same_kind(&last->kind, &who->kind)) {
 			view->overlay = last;
 			return 0;
 		}

@@ -23,10 +23,11 @@ struct ledger_entry {
 	int64_t touched_ns;
 	int64_t running_ns;
 	uint32_t kind;
-	uint32_t place;        /* the first one */
-	uint32_t older, newer; /* in the list of its state */
-	uint32_t next;         /* in its bucket, or among the free */
-	uint32_t state;        /* enum ledger_state */
+	uint32_t place;                     /* the first one */
+	uint32_t older, newer;              /* in the list of its state */
+	uint32_t alike_before, alike_after; /* entries of its kind */
+	uint32_t next;                      /* in its bucket, or among the free */
+	uint32_t state;                     /* enum ledger_state */
 };
 
 struct ledger_place {
@@ -49,7 +50,8 @@ struct ledger_node {
 
 struct ledger_kind {
 	struct km_pod_kind kind;
-	uint64_t id; /* never the same again, unlike its position */
+	uint64_t id;    /* never the same again, unlike its position */
+	uint32_t first; /* of its entries */
 	uint32_t entries;
 	uint32_t running; /* of them bound and running */
 	uint32_t next;    /* in its bucket, or among the free */

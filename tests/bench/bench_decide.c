@@ -359,14 +359,18 @@ static double us_of(struct bench *b, const struct km_subject *who, enum km_call 
 }
 
 /* /filter and /prioritize of pod after pod of one service, as decisions are made. */
-static double time_pods(struct bench *b, bool bind, double *worst)
+static double time_pods(struct bench *b, bool bind, uint32_t services, double *worst)
 {
+	char owner[16];
 	char uid[32];
 
 	*worst = 0;
 	for (uint32_t i = 0; i < ASKED_PODS; i++) {
-		struct km_pod pod = pod_of(uid, sizeof(uid), "burst", i);
+		struct km_pod pod;
 		struct km_subject who;
+
+		(void)snprintf(owner, sizeof(owner), "burst-%u", i % services);
+		pod = pod_of(uid, sizeof(uid), owner, i);
 
 		b->now_ns += KM_NS_PER_S / 100;
 		km_decide_subject(b->decide, &pod, &who);
@@ -397,7 +401,7 @@ static double time_renewal(struct bench *b)
 	return median(10);
 }
 
-static void in_flight(struct bench *b, bool ledger, bool feed)
+static void in_flight(struct bench *b, bool ledger, bool feed, uint32_t services)
 {
 	double before = heap_mb();
 	double worst;
@@ -414,11 +418,12 @@ static void in_flight(struct bench *b, bool ledger, bool feed)
 		protect(b);
 		populate(b);
 	}
-	each = time_pods(b, feed, &worst);
+	each = time_pods(b, feed, services, &worst);
 	(void)printf("%-42s %9.0f %9.0f %12.1f %9.1f\n",
-	             !ledger ? "without ledger"
-	             : !feed ? "ledger, no feed"
-	                     : "50,000 pods fed, 10,000 of them protected",
+	             !ledger         ? "without ledger"
+	             : !feed         ? "ledger, no feed"
+	             : services == 1 ? "50,000 pods fed, 10,000 of them protected"
+	                             : "the same, pods of 32 services in turn",
 	             each, worst, time_renewal(b) / 1e3, heap_mb() - before);
 	teardown(b);
 }
@@ -476,9 +481,10 @@ int main(int argc, char **argv)
 	(void)printf("\n5,000 nodes, /filter and /prioritize of one pod after another (CPU, us)\n"
 	             "                                              median     worst  "
 	             "rows renewed ms      MB\n");
-	in_flight(&b, false, false);
-	in_flight(&b, true, false);
-	in_flight(&b, true, true);
+	in_flight(&b, false, false, 1);
+	in_flight(&b, true, false, 1);
+	in_flight(&b, true, true, 1);
+	in_flight(&b, true, true, 32);
 	(void)printf("\n");
 	memory(&b);
 	km_model_unref(b.model);

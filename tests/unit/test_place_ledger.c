@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* place: the rules of the in-flight ledger, one by one, and all at once against a plain list. */
+/* place: the rules of the in-flight ledger, one by one. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "km/base/clock.h"
-#include "km/base/rng.h"
 #include "km/place/ledger.h"
 
 #define S       KM_NS_PER_S
@@ -318,6 +317,27 @@ static void platforms_outlive_entries(void **state)
 	assert_true(busy.platform == 0);
 }
 
+static void nodes_of_a_service_are_told(void **state)
+{
+	struct km_ledger *l = *state;
+	const uint64_t two[] = { 12, 13 };
+	uint64_t node[4];
+	uint64_t sum = 0;
+
+	km_ledger_bound(l, 1, &web, 10, 0, 0);
+	km_ledger_bound(l, 2, &batch, 11, 0, 0);
+	km_ledger_reserve(l, 3, &web, two, 2, 0, 0);
+	assert_int_equal(km_ledger_service_nodes(l, web.service, node, 4), 3);
+	for (int i = 0; i < 3; i++)
+		sum += node[i];
+	assert_true(sum == 10 + 12 + 13);
+	assert_int_equal(km_ledger_service_nodes(l, web.service, NULL, 0), 3);
+	assert_int_equal(km_ledger_service_nodes(l, 0, node, 4), 0);
+	km_ledger_gone(l, 1);
+	km_ledger_gone(l, 3);
+	assert_int_equal(km_ledger_service_nodes(l, web.service, node, 4), 0);
+}
+
 static void memory_is_bounded_and_the_oldest_goes(void **state)
 {
 	struct km_ledger *l = *state;
@@ -370,97 +390,6 @@ static void nodes_and_kinds_are_bounded(void **state)
 	assert_int_equal(stats(l).kinds, 0);
 }
 
-/* ---- all rules at once, against a list that is searched from end to end ---- */
-enum { PODS = 12, PLACES = 6, STEPS = 20000, TTL = 50 };
-
-struct plain {
-	bool there, bound;
-	int64_t touched, running;
-	double weight[PLACES];
-};
-
-static void plain_step(struct km_rng *rng, struct km_ledger *l, struct plain *p, int64_t now)
-{
-	uint64_t pod = km_rng_below(rng, PODS);
-	uint64_t uid = pod + 1;
-	struct plain *q = &p[pod];
-	uint64_t node[PLACES];
-	size_t count = 0;
-
-	switch (km_rng_below(rng, 5)) {
-	case 0:
-	case 1:
-		for (uint64_t n = 0; n < PLACES; n++) {
-			if (km_rng_below(rng, 3) == 0)
-				node[count++] = n + 1;
-		}
-		km_ledger_reserve(l, uid, &web, node, count, now, now);
-		if (q->bound)
-			return;
-		*q = (struct plain){ count > 0, false, now, now, { 0 } };
-		for (size_t i = 0; i < count; i++)
-			q->weight[node[i] - 1] = (double)(float)(1.0 / (double)count);
-		return;
-	case 2:
-		node[0] = 1 + km_rng_below(rng, PLACES);
-		km_ledger_bound(l, uid, &web, node[0], now, NOT_YET);
-		*q = (struct plain){ true, true, now, NOT_YET, { 0 } };
-		q->weight[node[0] - 1] = 1;
-		return;
-	case 3:
-		km_ledger_running(l, uid, now);
-		if (q->bound)
-			q->running = now;
-		return;
-	default:
-		km_ledger_gone(l, uid);
-		*q = (struct plain){ 0 };
-	}
-}
-
-static void check_plain(struct km_ledger *l, const struct plain *p, uint64_t except)
-{
-	struct km_ledger_busy busy[PLACES];
-	size_t nodes = 0;
-
-	for (uint64_t n = 0; n < PLACES; n++) {
-		double want = 0;
-
-		for (uint64_t pod = 0; pod < PODS; pod++)
-			want += pod + 1 != except ? p[pod].weight[n] : 0;
-		nodes += want > 0;
-		assert_true(fabs(weight_without(l, n + 1, except) - want) < 1e-9);
-	}
-	assert_int_equal(km_ledger_busy(l, except, busy, PLACES), nodes);
-	for (size_t i = 0; i < nodes; i++)
-		assert_true(busy[i].digest == digest(l, busy[i].node, except));
-}
-
-static void it_is_a_list_of_pods_and_no_more(void **state)
-{
-	struct km_ledger *l = *state;
-	struct plain p[PODS] = { { 0 } };
-	struct km_rng rng;
-	int64_t now = 1000;
-
-	km_rng_init(&rng, 3);
-	for (int step = 0; step < STEPS; step++) {
-		uint32_t there = 0;
-
-		now += km_rng_below(&rng, 10);
-		km_ledger_expire(l, now, TTL);
-		for (size_t pod = 0; pod < PODS; pod++) {
-			if (p[pod].there && !p[pod].bound && now - p[pod].touched > TTL)
-				p[pod] = (struct plain){ 0 };
-		}
-		plain_step(&rng, l, p, now);
-		check_plain(l, p, km_rng_below(&rng, PODS + 1));
-		for (size_t pod = 0; pod < PODS; pod++)
-			there += p[pod].there;
-		assert_int_equal(stats(l).entries, there);
-	}
-}
-
 #define WITH_LEDGER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -479,10 +408,10 @@ int main(void)
 		WITH_LEDGER(a_restart_finds_what_was_there),
 		WITH_LEDGER(a_digest_is_equal_as_long_as_the_node_is),
 		WITH_LEDGER(platforms_outlive_entries),
+		WITH_LEDGER(nodes_of_a_service_are_told),
 		WITH_LEDGER(memory_is_bounded_and_the_oldest_goes),
 		WITH_LEDGER(shares_are_bounded_too),
 		WITH_LEDGER(nodes_and_kinds_are_bounded),
-		WITH_LEDGER(it_is_a_list_of_pods_and_no_more),
 	};
 
 	return cmocka_run_group_tests_name("place ledger", tests, NULL, NULL);

@@ -127,6 +127,13 @@ bool km_ledger_where(const struct km_ledger *l, uint64_t uid, uint64_t *node,
 /* Pods of that service that are bound and run, anywhere. */
 uint32_t km_ledger_service_count(const struct km_ledger *l, uint64_t service);
 
+/*
+ * Nodes with pods of that service, bound or expected: node [max], some of them more than once.
+ * returns how many, which may be more than max.
+ */
+size_t km_ledger_service_nodes(const struct km_ledger *l, uint64_t service, uint64_t *node,
+                               size_t max);
+
 void km_ledger_stats(const struct km_ledger *l, struct km_ledger_stats *out);
 
 /*
