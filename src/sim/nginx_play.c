@@ -20,7 +20,8 @@ struct play {
 	uint32_t fold;
 	unsigned hold; /* minutes that a mix holds */
 	struct km_rng rng;
-	size_t *playable; /* [playable_count] states */
+	struct km_rng late; /* apart, so that schedules are the same whatever the lag */
+	size_t *playable;   /* [playable_count] states */
 	size_t playable_count;
 	/* states of the machines: now, one minute ago, two */
 	size_t now[NGINX_NODES_MAX], before[NGINX_NODES_MAX], earlier[NGINX_NODES_MAX];
@@ -175,7 +176,7 @@ static size_t seen_state(struct play *p, size_t machine)
 {
 	double lag_s = p->w->run->options->lag_s;
 
-	if (lag_s > 0 && km_rng_unit(&p->rng) * 60 < lag_s)
+	if (lag_s > 0 && km_rng_unit(&p->late) * 60 < lag_s)
 		return p->earlier[machine];
 	return p->before[machine];
 }
@@ -360,10 +361,12 @@ int nginx_play(struct nginx_world *w, const struct nginx_deciders *d, const stru
                uint32_t fold, uint32_t seed, uint32_t cluster, struct sim_log *log)
 {
 	struct play p = { .w = w, .d = d, .place = game->place, .fold = fold, .hold = game->hold };
+	uint64_t first = ((w->run->options->first_seed + seed) * 16 + fold) * 64 +
+	                 (uint64_t)game->hold * 2 + (uint64_t)game->place;
 	int rc = find_playable(&p);
 
-	km_rng_init(&p.rng, ((w->run->options->first_seed + seed) * 16 + fold) * 64 +
-	                            (uint64_t)game->hold * 2 + (uint64_t)game->place);
+	km_rng_init(&p.rng, first);
+	km_rng_init(&p.late, ~first);
 	for (int a = 0; a < KM_SIM_ARM_N; a++)
 		p.last[a] = SIZE_MAX;
 	for (unsigned minute = 0; rc == 0 && p.playable_count > 1 && minute < MINUTES; minute++) {
