@@ -266,8 +266,8 @@ static int values_of(struct play *p, const struct minute *m,
 {
 	const struct nginx_world *w = p->w;
 	size_t nodes = w->run->options->nodes;
-	double score[NGINX_NODES_MAX];
-	double blind[NGINX_NODES_MAX];
+	double score[NGINX_NODES_MAX] = { 0 };
+	double blind[NGINX_NODES_MAX] = { 0 };
 	int rc;
 
 	memset(value, 0, sizeof(double) * KM_SIM_ARM_N * NGINX_NODES_MAX);
