@@ -37,67 +37,49 @@ int km_protocol_parse(const char *text)
 	return -1;
 }
 
-uint32_t crossval_group(const struct km_dataset_row *row, enum km_protocol p)
+static struct fold fold_of(const struct km_dataset_row *row, enum km_protocol p)
 {
 	switch (p) {
 	case KM_PROTOCOL_CAMPAIGN:
-		return row->campaign;
+		return (struct fold){ row->campaign, row->before_campaign };
 	case KM_PROTOCOL_FAMILY:
-		return row->family;
+		return (struct fold){ row->family, row->before_family };
 	default:
-		return row->scenario;
+		return (struct fold){ row->scenario, row->before_scenario };
 	}
 }
 
-bool crossval_touches(const struct km_dataset_row *row, enum km_protocol p, uint32_t group)
+bool fold_asks(const struct km_dataset_row *row, enum km_protocol p, struct fold fold)
 {
-	switch (p) {
-	case KM_PROTOCOL_CAMPAIGN:
-		return row->campaign == group || row->before_campaign == group;
-	case KM_PROTOCOL_FAMILY:
-		return row->family == group || row->before_family == group;
-	default:
-		return row->scenario == group || row->before_scenario == group;
-	}
+	struct fold own = fold_of(row, p);
+
+	return own.group == fold.group && own.counters == fold.counters;
 }
 
-uint32_t *crossval_list(const struct km_dataset *d, enum km_protocol p, size_t *count)
+bool fold_keeps(const struct km_dataset_row *row, enum km_protocol p, struct fold fold)
+{
+	struct fold own = fold_of(row, p);
+
+	return own.group != fold.group && own.group != fold.counters &&
+	       own.counters != fold.group && own.counters != fold.counters;
+}
+
+bool crossval_possible(const struct km_dataset *d, enum km_protocol p)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
-	uint32_t *group = calloc(row_count + 1, sizeof(*group));
+	const struct km_dataset_row *first = NULL;
 
-	*count = 0;
-	for (size_t i = 0; group != NULL && i < row_count; i++) {
-		uint32_t g = crossval_group(&row[i], p);
-		size_t at = 0;
-
+	for (size_t i = 0; i < row_count; i++) {
 		if (!row[i].score)
 			continue;
-		while (at < *count && group[at] != g)
-			at++;
-		if (at == *count)
-			group[(*count)++] = g;
+		if (first == NULL)
+			first = &row[i];
+		if (fold_of(&row[i], p).group != fold_of(first, p).group)
+			return true;
 	}
-	return group;
+	return false;
 }
-
-size_t crossval_groups(const struct km_dataset *d, enum km_protocol p)
-{
-	size_t count;
-
-	free(crossval_list(d, p, &count));
-	return count;
-}
-
-/*
- * Rows whose label is of one group and whose counters are of another (an empty candidate's) have
- * two groups to leave out: a state that saw the campaign of the counters knows what came of them
- * there.
- */
-struct fold {
-	uint32_t group, counters;
-};
 
 struct job {
 	const struct crossval *cv;
@@ -111,51 +93,37 @@ struct job {
 	struct km_err err;
 };
 
-static uint32_t counters_of(const struct km_dataset_row *row, enum km_protocol p)
+int fold_list(const struct km_dataset *d, const struct subject *s, enum km_protocol p,
+              struct fold **out, size_t *count)
 {
-	switch (p) {
-	case KM_PROTOCOL_CAMPAIGN:
-		return row->before_campaign;
-	case KM_PROTOCOL_FAMILY:
-		return row->before_family;
-	default:
-		return row->before_scenario;
-	}
-}
-
-static bool in_fold(const struct km_dataset_row *row, enum km_protocol p, struct fold fold)
-{
-	return crossval_group(row, p) == fold.group && counters_of(row, p) == fold.counters;
-}
-
-/* Folds of the scored rows that the subject can be asked about, in the order of their first row. */
-static int list_folds(struct job *job)
-{
-	enum km_protocol p = job->cv->protocol;
 	size_t row_count;
-	const struct km_dataset_row *row = km_dataset_rows(job->cv->dataset, &row_count);
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	struct fold *fold = NULL;
 	size_t cap = 0;
 
+	*count = 0;
 	for (size_t i = 0; i < row_count; i++) {
 		struct fold *grown;
 		size_t at = 0;
 
-		if (!row[i].score || !table_takes(job->subject, &row[i]))
+		if (!row[i].score || !table_takes(s, &row[i]))
 			continue;
-		while (at < job->fold_count && !in_fold(&row[i], p, job->fold[at]))
+		while (at < *count && !fold_asks(&row[i], p, fold[at]))
 			at++;
-		if (at < job->fold_count)
+		if (at < *count)
 			continue;
-		if (job->fold_count == cap) {
+		if (*count == cap) {
 			cap = 2 * cap + 64;
-			grown = reallocarray(job->fold, cap, sizeof(*grown));
-			if (grown == NULL)
+			grown = reallocarray(fold, cap, sizeof(*grown));
+			if (grown == NULL) {
+				free(fold);
 				return -ENOMEM;
-			job->fold = grown;
+			}
+			fold = grown;
 		}
-		job->fold[job->fold_count++] =
-			(struct fold){ crossval_group(&row[i], p), counters_of(&row[i], p) };
+		fold[(*count)++] = fold_of(&row[i], p);
 	}
+	*out = fold;
 	return 0;
 }
 
@@ -170,9 +138,8 @@ static int run_fold(struct job *job, struct fold fold, bool *keep, bool *ask, st
 	int rc;
 
 	for (size_t i = 0; i < row_count; i++) {
-		keep[i] = !crossval_touches(&row[i], p, fold.group) &&
-		          !crossval_touches(&row[i], p, fold.counters);
-		ask[i] = in_fold(&row[i], p, fold);
+		keep[i] = fold_keeps(&row[i], p, fold);
+		ask[i] = fold_asks(&row[i], p, fold);
 	}
 	rc = table_build(d, job->subject, keep, &t, err);
 	if (rc == -ENODATA && fold.group != fold.counters)
@@ -248,13 +215,11 @@ int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
 	(void)km_dataset_rows(cv->dataset, &row_count);
 	for (size_t i = 0; i < row_count * PREDICTIONS_PER_ROW; i++)
 		out[i] = NAN;
-	if (crossval_groups(cv->dataset, cv->protocol) < 2)
+	if (!crossval_possible(cv->dataset, cv->protocol))
 		return km_err_set(err, ENODATA, "%s: one group only, want at least two",
 		                  km_protocol_name(cv->protocol));
-	if (list_folds(&job) != 0) {
-		free(job.fold);
+	if (fold_list(cv->dataset, s, cv->protocol, &job.fold, &job.fold_count) != 0)
 		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
-	}
 	(void)pthread_mutex_init(&job.lock, NULL);
 	while (started + 1 < threads && started + 1 < job.fold_count &&
 	       pthread_create(&thread[started], NULL, worker, &job) == 0)

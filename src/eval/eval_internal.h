@@ -86,7 +86,22 @@ static inline size_t prediction_at(size_t row, enum km_layout_kind layout, bool 
 	return row * PREDICTIONS_PER_ROW + (size_t)layout * 2 + (mask_now ? 1 : 0);
 }
 
-/* Asks a fitted state about the newest window of every row with ask[i] (NULL: all). */
+/*
+ * The windows of its trace that a row is judged by. A scheduler sees one window before the pod is
+ * placed: one by chance, the same each time. What a diagnosis is compared with is the latency of
+ * the whole run: the mean of ln slowdown over all its windows.
+ */
+struct span {
+	size_t first, count;
+};
+
+struct span judged_windows(const struct km_dataset *d, size_t row);
+
+/* The inputs to ask about for one of them. out [PREDICTIONS_PER_ROW][column_count] */
+void judged_input(const struct km_dataset *d, const struct subject *s, size_t row, size_t window,
+                  float *out);
+
+/* Asks a fitted state about every row with ask[i] (NULL: all). */
 int predict_rows(const struct km_dataset *d, const struct subject *s, void *state, const bool *ask,
                  float *out, struct km_err *err) KM_MUST_CHECK;
 
@@ -99,15 +114,26 @@ struct crossval {
 	const char *what; /* for the progress line */
 };
 
-/* Groups of the scored rows, in the order of their first row. Owned; NULL: out of memory. */
-uint32_t *crossval_list(const struct km_dataset *d, enum km_protocol p, size_t *count);
+/*
+ * What is left out together. Rows whose label is of one group and whose counters are of another
+ * (an empty candidate's) have both to leave out: a state that saw the campaign of the counters
+ * knows what came of them there.
+ */
+struct fold {
+	uint32_t group, counters;
+};
 
-/* The group a row's label is in; whether its label or its counters come from a group. */
-uint32_t crossval_group(const struct km_dataset_row *row, enum km_protocol p);
-bool crossval_touches(const struct km_dataset_row *row, enum km_protocol p, uint32_t group);
+/* Folds of the scored rows that the subject can be asked about, in the order of their first row.
+ * *out owned; returns 0 or -ENOMEM. */
+int fold_list(const struct km_dataset *d, const struct subject *s, enum km_protocol p,
+              struct fold **out, size_t *count) KM_MUST_CHECK;
 
-/* Number of groups the protocol finds in the dataset. */
-size_t crossval_groups(const struct km_dataset *d, enum km_protocol p);
+/* Is the row judged by the fold's state; may that state be fitted to it? */
+bool fold_asks(const struct km_dataset_row *row, enum km_protocol p, struct fold fold);
+bool fold_keeps(const struct km_dataset_row *row, enum km_protocol p, struct fold fold);
+
+/* Are the scored rows' labels of two groups at least? */
+bool crossval_possible(const struct km_dataset *d, enum km_protocol p);
 
 /* out [rows x PREDICTIONS_PER_ROW], each row by a state fitted without the groups it touches. */
 int crossval_run(const struct crossval *cv, const struct subject *s, float *out,

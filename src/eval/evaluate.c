@@ -11,32 +11,47 @@
 
 #include "exam.h"
 
-/* The model's own predictions and intervals for every scored row. */
+/* Means of ln slowdown and of its bounds over the windows that the row is judged by. */
+static int predict_row(struct exam *e, size_t row, float *input, struct km_err *err)
+{
+	struct span judged = judged_windows(e->dataset, row);
+	struct km_prediction p[PREDICTIONS_PER_ROW];
+	double sum[PREDICTIONS_PER_ROW][3] = { { 0 } };
+
+	for (size_t w = judged.first; w < judged.first + judged.count; w++) {
+		int rc;
+
+		judged_input(e->dataset, &e->subject, row, w, input);
+		rc = km_model_predict(e->model, input, PREDICTIONS_PER_ROW, p, err);
+		if (rc != 0)
+			return rc;
+		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
+			sum[k][0] += log(p[k].slowdown);
+			sum[k][1] += log(p[k].low);
+			sum[k][2] += log(p[k].high);
+		}
+	}
+	for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
+		size_t at = row * PREDICTIONS_PER_ROW + k;
+
+		e->margin[at] = (float)(sum[k][0] / (double)judged.count);
+		e->low[at] = (float)(sum[k][1] / (double)judged.count);
+		e->high[at] = (float)(sum[k][2] / (double)judged.count);
+	}
+	return 0;
+}
+
 static int predict_given(struct exam *e, struct km_err *err)
 {
 	const struct km_dataset_row *row = km_dataset_rows(e->dataset, &e->row_count);
-	struct km_prediction p[PREDICTIONS_PER_ROW];
 	float *input = reallocarray(NULL, e->name_count + 1, PREDICTIONS_PER_ROW * sizeof(*input));
 	int rc = 0;
 
 	if (input == NULL)
 		return km_err_set(err, ENOMEM, "eval: out of memory");
 	for (size_t i = 0; rc == 0 && i < e->row_count; i++) {
-		if (!row[i].score || !table_takes(&e->subject, &row[i]))
-			continue;
-		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++) {
-			table_input(e->dataset, &e->subject, &row[i], (enum km_layout_kind)(k / 2),
-			            km_dataset_windows(e->dataset, &row[i]) - 1, k % 2 != 0,
-			            input + k * e->name_count);
-		}
-		rc = km_model_predict(e->model, input, PREDICTIONS_PER_ROW, p, err);
-		for (size_t k = 0; rc == 0 && k < PREDICTIONS_PER_ROW; k++) {
-			size_t at = i * PREDICTIONS_PER_ROW + k;
-
-			e->margin[at] = (float)log(p[k].slowdown);
-			e->low[at] = (float)log(p[k].low);
-			e->high[at] = (float)log(p[k].high);
-		}
+		if (row[i].score && table_takes(&e->subject, &row[i]))
+			rc = predict_row(e, i, input, err);
 	}
 	free(input);
 	return rc;

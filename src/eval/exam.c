@@ -255,7 +255,7 @@ int exam_crossval(struct exam *e, enum km_protocol protocol, struct km_err *err)
 	};
 	int rc = crossval_run(&cv, &e->subject, e->margin, err);
 
-	if (rc == 0 && crossval_groups(e->dataset, KM_PROTOCOL_CAMPAIGN) > 1)
+	if (rc == 0 && crossval_possible(e->dataset, KM_PROTOCOL_CAMPAIGN))
 		rc = bound_rows(e, err);
 	return rc;
 }
@@ -273,10 +273,10 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 	int rc = 0;
 
 	if (protocol == KM_PROTOCOL_GIVEN) {
-		cv.protocol = crossval_groups(e->dataset, KM_PROTOCOL_CAMPAIGN) > 1
+		cv.protocol = crossval_possible(e->dataset, KM_PROTOCOL_CAMPAIGN)
 		                      ? KM_PROTOCOL_CAMPAIGN
 		                      : KM_PROTOCOL_SCENARIO;
-		if (crossval_groups(e->dataset, cv.protocol) < 2) {
+		if (!crossval_possible(e->dataset, cv.protocol)) {
 			(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),
 			               "none: one campaign and scenario only");
 			return 0;

@@ -16,8 +16,9 @@
 #define ROUNDS_MAX   300
 #define ROUNDS_LEAST 20
 
-/* Loss after each round, summed over the groups. */
+/* Squared error after each round, summed over the folds' rows. */
 struct curve {
+	double rows; /* of the fold that is being left out */
 	double loss[ROUNDS_MAX];
 };
 
@@ -26,13 +27,13 @@ static int note_loss(void *ctx, uint32_t round, double loss)
 	struct curve *c = ctx;
 
 	if (round < ROUNDS_MAX)
-		c->loss[round] += loss * loss;
+		c->loss[round] += c->rows * loss * loss;
 	return 0;
 }
 
-/* One group left out: its rows are the validation rows, in every layout as in training. */
-static int add_group(const struct exam *e, const struct subject *s, enum km_protocol protocol,
-                     uint32_t group, bool *keep, struct curve *curve, struct km_err *err)
+/* One fold left out: its rows are the validation rows, in every layout as in training. */
+static int add_fold(const struct exam *e, const struct subject *s, enum km_protocol protocol,
+                    struct fold fold, bool *keep, struct curve *curve, struct km_err *err)
 {
 	const struct km_dataset_row *row;
 	struct table train = { .count = 0 };
@@ -43,43 +44,45 @@ static int add_group(const struct exam *e, const struct subject *s, enum km_prot
 
 	row = km_dataset_rows(e->dataset, &row_count);
 	for (size_t i = 0; i < row_count; i++)
-		keep[i] = !crossval_touches(&row[i], protocol, group);
+		keep[i] = fold_keeps(&row[i], protocol, fold);
 	rc = table_build(e->dataset, s, keep, &train, err);
 	for (size_t i = 0; i < row_count; i++)
-		keep[i] = crossval_group(&row[i], protocol) == group && row[i].score;
+		keep[i] = fold_asks(&row[i], protocol, fold) && row[i].score;
 	if (rc == 0)
 		rc = table_build(e->dataset, s, keep, &held, err);
-	if (rc == 0)
+	if (rc == 0) {
+		curve->rows = (double)held.count;
 		rc = trees_train(s, &train, &held, note_loss, curve, &b, err);
+	}
 	km_booster_free(b);
 	table_fini(&train);
 	table_fini(&held);
-	return rc;
+	/* without both groups nothing is left to learn from: as in cross-validation, not judged */
+	return rc == -ENODATA && fold.group != fold.counters ? 0 : rc;
 }
 
-/* The number of rounds with the least loss over all groups. */
+/* The number of rounds with the least loss over all folds. */
 static int find_rounds(const struct exam *e, struct subject *s, enum km_protocol protocol,
                        struct km_err *err)
 {
-	size_t group_count;
-	uint32_t *group = crossval_list(e->dataset, protocol, &group_count);
+	struct fold *fold = NULL;
+	size_t fold_count = 0;
 	bool *keep = calloc(e->row_count + 1, sizeof(*keep));
-	struct curve curve = { .loss = { 0 } };
+	struct curve curve = { .rows = 0 };
 	uint32_t best = ROUNDS_LEAST;
 	int rc = 0;
 
-	if (group == NULL || keep == NULL) {
-		free(group);
+	if (keep == NULL || fold_list(e->dataset, s, protocol, &fold, &fold_count) != 0) {
 		free(keep);
 		return km_err_set(err, ENOMEM, "search: out of memory");
 	}
 	s->recipe.rounds = ROUNDS_MAX;
-	for (size_t i = 0; rc == 0 && i < group_count; i++)
-		rc = add_group(e, s, protocol, group[i], keep, &curve, err);
+	for (size_t i = 0; rc == 0 && i < fold_count; i++)
+		rc = add_fold(e, s, protocol, fold[i], keep, &curve, err);
 	for (uint32_t r = ROUNDS_LEAST; r < ROUNDS_MAX; r++)
 		best = curve.loss[r] < curve.loss[best - 1] ? r + 1 : best;
 	s->recipe.rounds = best;
-	free(group);
+	free(fold);
 	free(keep);
 	return rc;
 }

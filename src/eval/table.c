@@ -13,6 +13,8 @@
 
 #include "eval_internal.h"
 
+#define JUDGED_SEED 4 /* whichever: it only has to be the same each time */
+
 int subject_init(struct subject *s, const struct km_schema *schema, const char *const *names,
                  size_t count, struct km_err *err)
 {
@@ -106,7 +108,8 @@ static size_t windows_of(const struct km_recipe *r, size_t there)
 	return r->windows == 0 || r->windows > there ? there : r->windows;
 }
 
-/* Which window is the i-th to be taken: the newest, then others by chance without repetition. */
+/* Which window is the i-th to be taken: a single one by chance, else the newest, then the others.
+ */
 static size_t pick_window(const struct km_recipe *r, size_t row, unsigned layout, size_t i,
                           size_t there)
 {
@@ -212,6 +215,50 @@ void table_ranges(const struct table *t, double *low, double *high)
 	}
 }
 
+struct span judged_windows(const struct km_dataset *d, size_t row)
+{
+	size_t row_count;
+	const struct km_dataset_row *r = &km_dataset_rows(d, &row_count)[row];
+	size_t there = km_dataset_windows(d, r);
+
+	if (r->kind == KM_ROW_DIAGNOSIS)
+		return (struct span){ 0, there };
+	return (struct span){ km_hash64(&row, sizeof(row), JUDGED_SEED) % there, 1 };
+}
+
+void judged_input(const struct km_dataset *d, const struct subject *s, size_t row, size_t window,
+                  float *out)
+{
+	size_t row_count;
+	const struct km_dataset_row *r = &km_dataset_rows(d, &row_count)[row];
+
+	for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++)
+		table_input(d, s, r, (enum km_layout_kind)(k / 2), window, k % 2 != 0,
+		            out + k * s->column_count);
+}
+
+static int predict_row(const struct km_dataset *d, const struct subject *s, void *state, size_t row,
+                       float *input, float *out, struct km_err *err)
+{
+	struct span judged = judged_windows(d, row);
+	double sum[PREDICTIONS_PER_ROW] = { 0 };
+	float one[PREDICTIONS_PER_ROW];
+
+	for (size_t w = judged.first; w < judged.first + judged.count; w++) {
+		int rc;
+
+		judged_input(d, s, row, w, input);
+		rc = s->learner->predict(state, input, PREDICTIONS_PER_ROW, one, err);
+		if (rc != 0)
+			return rc;
+		for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++)
+			sum[k] += (double)one[k];
+	}
+	for (size_t k = 0; k < PREDICTIONS_PER_ROW; k++)
+		out[k] = (float)(sum[k] / (double)judged.count);
+	return 0;
+}
+
 int predict_rows(const struct km_dataset *d, const struct subject *s, void *state, const bool *ask,
                  float *out, struct km_err *err)
 {
@@ -224,19 +271,8 @@ int predict_rows(const struct km_dataset *d, const struct subject *s, void *stat
 	if (input == NULL)
 		return km_err_set(err, ENOMEM, "predictions: out of memory");
 	for (size_t i = 0; rc == 0 && i < row_count; i++) {
-		size_t at = prediction_at(0, KM_LAYOUT_RECORDED, false);
-
-		if ((ask != NULL && !ask[i]) || !row[i].score || !table_takes(s, &row[i]))
-			continue;
-		for (int l = 0; l < KM_LAYOUT_N; l++) {
-			for (int mask = 0; mask < 2; mask++) {
-				table_input(d, s, &row[i], (enum km_layout_kind)l,
-				            km_dataset_windows(d, &row[i]) - 1, mask != 0,
-				            input + at++ * s->column_count);
-			}
-		}
-		rc = s->learner->predict(state, input, PREDICTIONS_PER_ROW,
-		                         out + i * PREDICTIONS_PER_ROW, err);
+		if ((ask == NULL || ask[i]) && row[i].score && table_takes(s, &row[i]))
+			rc = predict_row(d, s, state, i, input, out + i * PREDICTIONS_PER_ROW, err);
 	}
 	free(input);
 	return rc;

@@ -173,11 +173,11 @@ static void a_group_is_judged_by_what_never_saw_it(void **state)
 {
 	static const struct {
 		enum km_protocol protocol;
-		unsigned groups, folds; /* a fold for each group of labels and group of counters */
+		unsigned folds; /* one for each group of labels and group of counters */
 	} rows[] = {
-		{ KM_PROTOCOL_CAMPAIGN, CAMPAIGNS, CAMPAIGNS * CAMPAIGNS },
-		{ KM_PROTOCOL_FAMILY, CAMPAIGNS / 2, CAMPAIGNS / 2 * CAMPAIGNS / 2 },
-		{ KM_PROTOCOL_SCENARIO, SCENARIOS, 2 * SCENARIOS },
+		{ KM_PROTOCOL_CAMPAIGN, CAMPAIGNS * CAMPAIGNS },
+		{ KM_PROTOCOL_FAMILY, CAMPAIGNS / 2 * CAMPAIGNS / 2 },
+		{ KM_PROTOCOL_SCENARIO, 2 * SCENARIOS },
 	};
 	struct dataset_world w;
 	struct km_dataset *d = open_coded(&w);
@@ -197,7 +197,7 @@ static void a_group_is_judged_by_what_never_saw_it(void **state)
 
 			protocol = rows[i].protocol;
 			spy_init(&s, d);
-			assert_int_equal(crossval_groups(d, protocol), rows[i].groups);
+			assert_true(crossval_possible(d, protocol));
 			assert_int_equal(crossval_run(&cv, &s, out, NULL), 0);
 			assert_int_equal(fits, rows[i].folds);
 			assert_int_equal(asked, count * KM_LAYOUT_N); /* each row once a layout */
@@ -283,6 +283,76 @@ static void counters_of_a_left_out_scenario_are_left_out_too(void **state)
 	dataset_world_fini(&w);
 }
 
+static int echo_predict(void *state, const float *rows, size_t count, float *out,
+                        struct km_err *err)
+{
+	(void)state;
+	(void)err;
+	memcpy(out, rows, count * sizeof(*out)); /* of one column */
+	return 0;
+}
+
+static const struct learner learner_echo = { NULL, echo_predict, NULL };
+
+/* The input of a row in the recorded layout, window by window, and what the rows are judged by. */
+static float *judge_by_echo(const struct dataset_world *w, bool placement, struct km_dataset **d)
+{
+	static const char *const columns[] = { "host.mem_read_bytes_per_s.mean" };
+	struct subject s = { .name = "echo", .help = "", .learner = &learner_echo };
+	size_t count;
+	float *out;
+
+	*d = dataset_world_open(w, placement, columns, 1);
+	(void)km_dataset_rows(*d, &count);
+	out = calloc(count * PREDICTIONS_PER_ROW, sizeof(*out));
+	assert_non_null(out);
+	assert_int_equal(subject_init(&s, km_dataset_schema(*d), columns, 1, NULL), 0);
+	assert_int_equal(predict_rows(*d, &s, NULL, NULL, out, NULL), 0);
+	subject_fini(&s);
+	return out;
+}
+
+static void a_scheduler_is_judged_by_one_window_a_diagnosis_by_all(void **state)
+{
+	struct dataset_world w;
+	size_t taken[3] = { 0 };
+
+	(void)state;
+	dataset_world_init(&w);
+	dataset_world_plan(&w, 2);
+	dataset_world_write(&w);
+	for (int placement = 0; placement < 2; placement++) {
+		struct km_dataset *d = NULL;
+		float *out = judge_by_echo(&w, placement != 0, &d);
+		size_t count;
+		const struct km_dataset_row *row = km_dataset_rows(d, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			float told = out[prediction_at(i, KM_LAYOUT_RECORDED, false)];
+			float seen[3];
+			int same = -1;
+
+			assert_int_equal(km_dataset_windows(d, &row[i]), 3);
+			for (size_t k = 0; k < 3; k++) {
+				km_dataset_features(d, &row[i], KM_LAYOUT_RECORDED, k, &seen[k]);
+				same = seen[k] == told ? (int)k : same;
+			}
+			if (placement) {
+				assert_true(same >= 0);
+				taken[same]++;
+			} else {
+				assert_true(fabs((double)(told - (seen[0] + seen[1] + seen[2]) /
+				                                         3)) < 1e-6 * (double)told);
+			}
+		}
+		free(out);
+		km_dataset_free(d);
+	}
+	for (size_t k = 0; k < 3; k++)
+		assert_true(taken[k] > 0); /* no window is a favourite */
+	dataset_world_fini(&w);
+}
+
 static int stop_at(void *ctx, const char *what, size_t done, size_t all)
 {
 	const unsigned *limit = ctx;
@@ -341,6 +411,7 @@ int main(void)
 		cmocka_unit_test(a_group_is_judged_by_what_never_saw_it),
 		cmocka_unit_test(the_spy_sees_a_leak),
 		cmocka_unit_test(counters_of_a_left_out_scenario_are_left_out_too),
+		cmocka_unit_test(a_scheduler_is_judged_by_one_window_a_diagnosis_by_all),
 		cmocka_unit_test(it_stops_when_told_and_needs_two_groups),
 		cmocka_unit_test(protocols_have_names),
 	};

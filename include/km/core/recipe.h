@@ -22,7 +22,7 @@ struct km_recipe {
 	double mask_now;   /* share of rows that hide what the node carries now */
 	double weight_recorded, weight_one_node, weight_alone; /* of the host layouts */
 	double weight_lighter, weight_empty, weight_inflight;  /* of the kinds of pairs */
-	uint32_t windows; /* feature rows taken of each trace, the newest always; 0 = all */
+	uint32_t windows; /* feature rows taken of each trace, 1 = one by chance; 0 = all */
 };
 
 #endif
