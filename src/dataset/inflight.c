@@ -13,6 +13,7 @@
 #include "dataset_internal.h"
 
 #define INFLIGHT_MAX   3
+#define NO_RUN         SIZE_MAX
 #define BEFORE_RPS_MAX 500 /* as pairs.csv has it: a lighter load than what is to come */
 
 /* How many pods `after` has more; 0 when it is no superset. */
@@ -37,17 +38,39 @@ static bool is_on_one_node(const struct run *run)
 
 static bool is_before(const struct run *before, const struct run *after)
 {
-	return before->campaign == after->campaign && before->placement != PLACEMENT_REMOTE &&
-	       is_on_one_node(before) && strcmp(before->target, after->target) == 0 &&
+	return before->placement != PLACEMENT_REMOTE && is_on_one_node(before) &&
+	       strcmp(before->target, after->target) == 0 &&
 	       before->replicas_here <= after->replicas_here && before->rps_all <= BEFORE_RPS_MAX &&
 	       before->rps_all < after->rps_all;
 }
 
-static int add_rows(struct km_dataset *d, const struct run *after, struct km_err *err)
+/* Runs of one campaign as lists: which comes next, in the order of the file. */
+struct by_campaign {
+	size_t *first; /* [names]; NO_RUN = none */
+	size_t *next;  /* [runs] */
+};
+
+static int list_campaigns(const struct km_dataset *d, struct by_campaign *out)
+{
+	out->first = reallocarray(NULL, d->name_count + 1, sizeof(*out->first));
+	out->next = reallocarray(NULL, d->run_count + 1, sizeof(*out->next));
+	if (out->first == NULL || out->next == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->name_count; i++)
+		out->first[i] = NO_RUN;
+	for (size_t i = d->run_count; i-- > 0;) {
+		out->next[i] = out->first[d->run[i].campaign];
+		out->first[d->run[i].campaign] = i;
+	}
+	return 0;
+}
+
+static int add_rows(struct km_dataset *d, const struct by_campaign *runs, const struct run *after,
+                    struct km_err *err)
 {
 	size_t first = d->row_count;
 
-	for (size_t i = 0; i < d->run_count; i++) {
+	for (size_t i = runs->first[after->campaign]; i != NO_RUN; i = runs->next[i]) {
 		const struct run *before = &d->run[i];
 		struct km_dataset_row row = {
 			.campaign = after->campaign,
@@ -87,16 +110,19 @@ static int add_rows(struct km_dataset *d, const struct run *after, struct km_err
 
 int dataset_add_inflight(struct km_dataset *d, struct km_err *err)
 {
-	for (size_t i = 0; i < d->run_count; i++) {
-		const struct run *after = &d->run[i];
-		int rc;
+	struct by_campaign runs = { .first = NULL };
+	int rc = list_campaigns(d, &runs);
 
-		if (after->placement != PLACEMENT_LOCAL || isnan(after->slowdown) ||
-		    !is_on_one_node(after))
-			continue;
-		rc = add_rows(d, after, err);
-		if (rc != 0)
-			return rc;
+	if (rc != 0)
+		rc = km_err_set(err, ENOMEM, "dataset: out of memory");
+	for (size_t i = 0; rc == 0 && i < d->run_count; i++) {
+		const struct run *after = &d->run[i];
+
+		if (after->placement == PLACEMENT_LOCAL && !isnan(after->slowdown) &&
+		    is_on_one_node(after))
+			rc = add_rows(d, &runs, after, err);
 	}
-	return 0;
+	free(runs.first);
+	free(runs.next);
+	return rc;
 }

@@ -12,6 +12,7 @@
 #define FAR_APART     1.25 /* slowdowns that differ by less are within the noise of a replicate */
 #define LOW_Q         0.05
 #define HIGH_Q        0.95
+#define PEERS_MAX     1024
 
 #define FIELD(member) offsetof(struct km_scores, member)
 
@@ -85,17 +86,28 @@ static void add_pair(struct sums *s, const struct km_scored *a, const struct km_
 	}
 }
 
-/* weight [clusters], NULL = all 1. rows are sorted by decision. */
+/*
+ * weight [clusters], NULL = all 1. rows are sorted by decision. A decision between very many nodes
+ * has a square of pairs: beyond PEERS_MAX others, each row meets an even sample of them.
+ */
 static void add_all(struct sums *s, const struct km_scored *rows, size_t count,
                     const uint32_t *weight)
 {
+	size_t to = 0; /* one behind the last row of this decision */
+	size_t step = 1;
+
 	for (size_t i = 0; i < count; i++) {
 		double w = weight != NULL ? weight[rows[i].cluster] : 1;
 
+		if (i == to) {
+			while (to < count && rows[to].decision == rows[i].decision)
+				to++;
+			step = (to - i - 1) / PEERS_MAX + 1;
+		}
 		if (w <= 0)
 			continue;
 		add_row(s, &rows[i], w);
-		for (size_t j = i + 1; j < count && rows[j].decision == rows[i].decision; j++) {
+		for (size_t j = i + 1; j < to; j += step) {
 			double both = weight != NULL ? w * weight[rows[j].cluster] : 1;
 
 			if (rows[j].situation != rows[i].situation && both > 0)

@@ -10,7 +10,9 @@
 
 #include "eval_internal.h"
 
-#define ALL UINT32_MAX
+#define ALL                    UINT32_MAX
+#define BOOTSTRAP_VISITS_MAX   4e9 /* half a minute */
+#define BOOTSTRAP_ROUNDS_LEAST 50
 
 static unsigned pods_in_flight(const struct km_dataset_row *row)
 {
@@ -95,6 +97,16 @@ static int number_clusters(struct km_scored *rows, size_t count)
 	return 0;
 }
 
+/* Each round visits all rows and pairs again: fewer of them for very many, then none at all. */
+static uint32_t affordable_rounds(uint32_t wanted, const struct km_scores *s)
+{
+	double most = BOOTSTRAP_VISITS_MAX / (double)(s->rows + s->pairs + 1);
+
+	if (most >= wanted)
+		return wanted;
+	return most >= BOOTSTRAP_ROUNDS_LEAST ? (uint32_t)most : 0;
+}
+
 static int fill_part(const struct km_dataset *d, const struct selection *s, uint32_t rounds,
                      struct km_eval_part *out)
 {
@@ -106,6 +118,8 @@ static int fill_part(const struct km_dataset *d, const struct selection *s, uint
 		rc = number_clusters(rows, count);
 	if (rc == 0)
 		rc = km_scores_compute(rows, count, &out->scores);
+	if (rc == 0)
+		rounds = affordable_rounds(rounds, &out->scores);
 	if (rc == 0 && rounds > 0 && count > 0)
 		rc = km_scores_bootstrap(rows, count, rounds, 1, &out->low, &out->high);
 	free(rows);
