@@ -77,7 +77,9 @@ int main(int argc, char **argv)
 	struct app_options options = { .config_path = NULL };
 	struct km_err err = { .code = 0 };
 	struct km_settings *settings;
+	struct km_policies *policies = NULL;
 	bool check = false;
+	int rc;
 	int opt;
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
@@ -113,10 +115,15 @@ int main(int argc, char **argv)
 		return APP_USAGE;
 	}
 	if (check) {
+		rc = app_policies_load(settings, &policies, &err);
+		if (rc != 0)
+			fprintf(stderr, "kubemarlad: %s\n", err.text);
+		else
+			puts("configuration OK");
+		km_policies_unref(policies);
 		km_settings_fini(settings);
 		free(settings);
-		puts("configuration OK");
-		return APP_OK;
+		return rc == 0 ? APP_OK : APP_USAGE;
 	}
 	app_signals_block();
 	tune_allocator();

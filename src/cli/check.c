@@ -8,6 +8,7 @@
 
 #include "km/base/buf.h"
 #include "km/config/config.h"
+#include "km/config/policy_file.h"
 #include "km/model/model.h"
 
 #include "cli_internal.h"
@@ -89,6 +90,32 @@ static int print_model(const struct km_settings *s)
 	return KM_CLI_OK;
 }
 
+/* Two that say the same are no mistake, but nobody means it. */
+static int print_policies(const struct km_settings *s)
+{
+	const char *path = s->decide.policies_path;
+	struct km_err err = { .code = 0 };
+	struct km_policies *p;
+	size_t pair[1][2];
+	size_t dead;
+
+	if (path[0] == '\0')
+		return KM_CLI_OK;
+	if (km_policy_file_load(path, s->decide.trusted_namespaces, &p, &err) != 0) {
+		printf("policies  %s is refused: the daemon will not start\n", path);
+		fprintf(stderr, "kubemarla: %s\n", err.text);
+		return KM_CLI_FAILED;
+	}
+	dead = km_policies_conflicts(p, pair, 1);
+	printf("policies  %s  %zu", path, km_policies_count(p));
+	if (dead > 0)
+		printf(", %zu of them never hold: %s selects what %s does", dead,
+		       km_policies_at(p, pair[0][1])->name, km_policies_at(p, pair[0][0])->name);
+	putchar('\n');
+	km_policies_unref(p);
+	return KM_CLI_OK;
+}
+
 static void print_roles(const struct km_settings *s)
 {
 	printf("roles    %s%s%s\n", s->roles & KM_ROLE_AGENT ? " agent" : "",
@@ -131,7 +158,9 @@ int km_cli_check(int argc, char **argv)
 	print_roles(&s);
 	print_nodes(&s);
 	print_sources(&s);
-	rc = print_model(&s);
+	rc = print_policies(&s);
+	if (print_model(&s) != KM_CLI_OK)
+		rc = KM_CLI_FAILED;
 	km_settings_fini(&s);
 	return rc;
 }

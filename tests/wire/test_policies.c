@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "support/extender_case.h"
+#include "support/tool.h"
 
 #define POLICY(name, app, spec)                                                                    \
 	"- apiVersion: kubemarla.io/v1alpha1\n  kind: InterferencePolicy\n"                        \
@@ -99,6 +100,38 @@ static void a_bad_file_is_no_start(void **state)
 	assert_non_null(strstr(d->text, "decide.policies: "));
 }
 
+/* Before a start or a reload, the tool and the daemon itself tell. */
+static void a_file_can_be_checked(void **state)
+{
+	const struct daemon *d = *state;
+	char config[160];
+	char text[320];
+	const char *check[] = { "check", config, NULL };
+	const char *dry[] = { "-n", "-c", config, NULL };
+	struct tool_result r;
+
+	tool_result_init(&r);
+	daemon_write(d, "policies.yaml", policies);
+	(void)snprintf(config, sizeof(config), "%s/kubemarla.yaml", d->dir);
+	(void)snprintf(text, sizeof(text),
+	               "model: {path: \"\"}\ndecide: {policies: \"%s/policies.yaml\"}\n", d->dir);
+	daemon_write(d, "kubemarla.yaml", text);
+	tool_run(check, NULL, 0, &r);
+	assert_int_equal(r.code, 0);
+	assert_non_null(strstr(km_buf_cstr(&r.out), "policies.yaml  3, 1 of them never hold: "
+	                                            "watch-too selects what watch does"));
+	tool_run_program("kubemarlad", dry, NULL, 0, &r);
+	assert_int_equal(r.code, 0);
+	daemon_write(d, "policies.yaml", "items:\n" POLICY("a", "b", "weight: 0"));
+	tool_run(check, NULL, 0, &r);
+	assert_int_equal(r.code, 1);
+	assert_non_null(strstr(km_buf_cstr(&r.err), "spec.weight: saw 0"));
+	tool_run_program("kubemarlad", dry, NULL, 0, &r);
+	assert_int_equal(r.code, 2);
+	assert_non_null(strstr(km_buf_cstr(&r.err), "decide.policies: "));
+	tool_result_fini(&r);
+}
+
 /* Two pods of one class on their way to the best node: it is not the best any more. */
 static void pods_in_flight_are_counted_between_requests(void **state)
 {
@@ -153,6 +186,7 @@ int main(void)
 		WITH_DAEMON(policies_decide_by_labels),
 		WITH_DAEMON(a_reload_reads_them_anew_and_refuses_bad_ones),
 		WITH_DAEMON(a_bad_file_is_no_start),
+		WITH_DAEMON(a_file_can_be_checked),
 		WITH_DAEMON(pods_in_flight_are_counted_between_requests),
 		WITH_DAEMON(learned_effects_are_kept_over_a_restart),
 	};
