@@ -29,7 +29,7 @@ static void of_few_nodes_all_are_picked(void **state)
 	for (size_t n = 0; n <= KM_RECORD_NODES_MAX; n++) {
 		size_t got;
 
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			v[i] = (struct km_verdict){
 				i % 3 == 0,
 				false,
@@ -38,6 +38,7 @@ static void of_few_nodes_all_are_picked(void **state)
 				0,
 				0
 			};
+		}
 		got = km_record_pick(v, n, &d, pick);
 		assert_int_equal(got, n);
 		for (uint32_t i = 0; i < n; i++)
