@@ -28,7 +28,7 @@ struct nginx_decider {
 	uint64_t version;
 	uint32_t *column; /* [schema->count], into the dataset's schema */
 	size_t nodes;
-	char name[NGINX_NODES_MAX][16];
+	char name[NGINX_NODES_MAX][32];
 	const char *name_of[NGINX_NODES_MAX];
 };
 
