@@ -16,6 +16,7 @@
 #include "km/cluster/cluster.h"
 #include "km/core/settings.h"
 #include "km/decide/decide.h"
+#include "km/decide/effects_file.h"
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
 #include "km/net/server.h"
@@ -65,7 +66,7 @@ struct app {
 	struct km_decide *decide; /* NULL without the extender role */
 	struct km_record *record; /* likewise, and the next */
 	struct km_decision_log *decision_log;
-	struct km_effects *effects; /* attached to decide; NULL = none */
+	struct km_effects_file *effects; /* NULL = none */
 	struct km_api api;
 	struct km_server *server;
 	struct km_server *observe;          /* NULL = off */
@@ -112,14 +113,11 @@ int app_schema(const struct km_model *m, const struct km_settings *s, struct km_
 /* Keeps `schema`, which is taken, and tells the agent when it means other rows. */
 void app_schema_use(struct app *a, struct km_schema *schema);
 
-/* learned.c */
+/* policies.c */
 
 /* The policies of these settings, *out owned, NULL = none. Conflicts are logged. */
 int app_policies_load(const struct km_settings *s, struct km_policies **out,
                       struct km_err *err) KM_MUST_CHECK;
-/* Learned effects from their file, if there is one, to decide; and back, as decide ends. */
-void app_effects_attach(struct app *a);
-void app_effects_keep(struct app *a);
 
 /* layout.c */
 

@@ -118,6 +118,15 @@ static int start_records(struct app *a, struct km_err *err)
 	return rc == 0 ? km_decision_log_set(a->decision_log, &a->settings->decide, err) : rc;
 }
 
+static int start_effects(struct app *a, struct km_err *err)
+{
+	const char *path = a->settings->decide.effects_path;
+
+	if (path[0] == '\0')
+		return 0;
+	return km_effects_file_open(path, a->decide, a->clock, a->metrics, &a->effects, err);
+}
+
 static int start_decide(struct app *a, struct km_err *err)
 {
 	struct km_policies *policies = NULL;
@@ -134,8 +143,8 @@ static int start_decide(struct app *a, struct km_err *err)
 	km_decide_set_model(a->decide, a->model);
 	km_decide_set_policies(a->decide, policies);
 	km_policies_unref(policies);
-	app_effects_attach(a);
-	return start_records(a, err);
+	rc = start_effects(a, err);
+	return rc == 0 ? start_records(a, err) : rc;
 }
 
 static int start_api(struct app *a, struct km_err *err)
@@ -298,7 +307,7 @@ static void stop(struct app *a)
 	km_agent_free(a->agent);
 	km_decision_log_free(a->decision_log);
 	km_record_free(a->record);
-	app_effects_keep(a);
+	km_effects_file_close(a->effects);
 	km_decide_free(a->decide);
 	km_cluster_free(a->cluster);
 	km_schema_unref(a->schema);

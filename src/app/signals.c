@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The main thread's loop: signals from a signalfd, and a timer that looks after the model file.
+ * The main thread's loop: signals from a signalfd, and a timer that looks after files.
  * Signals are blocked in every thread; nothing runs in a handler while the daemon serves.
  */
 #include <errno.h>
@@ -131,6 +131,8 @@ int app_wait(struct app *a, struct km_err *err)
 		    read(fds[1].fd, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks)) {
 			app_model_check(a);
 			app_agent_renew(a);
+			if (a->effects != NULL)
+				km_effects_file_tick(a->effects);
 		}
 	}
 out:

@@ -433,7 +433,8 @@ static const struct conf_option settings_rows[] = {
 		.type = CONF_STRING,
 		.preset = "",
 		.help = "File of learned effects of pods on one another; read at start if it is "
-			"there, written at stop; empty is none.",
+			"there, written every five minutes and at stop when something was learned; "
+			"empty is none. A damaged one is renamed to end in .bad.",
 		FIELD(km_settings, decide.effects_path),
 	},
 	{

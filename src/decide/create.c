@@ -43,6 +43,14 @@ static void register_metrics(struct decide_stats *s, struct km_metrics *m)
 		m, "kubemarla_footprint_samples_total",
 		"Pods that footprints were learned from: nothing else changed on their node.",
 		KM_LABELS_END);
+	s->effects_learned = km_metrics_counter(
+		m, "kubemarla_effects_observations_total",
+		"Observed slowdowns told to the learned effects, by what became of them.", "result",
+		"learned", KM_LABELS_END);
+	s->effects_dropped = km_metrics_counter(
+		m, "kubemarla_effects_observations_total",
+		"Observed slowdowns told to the learned effects, by what became of them.", "result",
+		"dropped", KM_LABELS_END);
 	s->busy_predicted = km_metrics_counter(
 		m, "kubemarla_predictions_inflight_total",
 		"Rows given to the model for nodes with pods in flight or incumbents.",

@@ -188,7 +188,7 @@ struct decide_stats {
 	struct km_counter *predicted, *outside, *reused, *failed;
 	struct km_counter *previous, *expired, *evicted;
 	struct km_histogram *build_s;
-	struct km_counter *footprints_learned;
+	struct km_counter *footprints_learned, *effects_learned, *effects_dropped;
 	struct km_counter *busy_predicted, *bound, *harm, *rescored, *conflicts, *unseen_incumbents;
 };
 
@@ -211,6 +211,7 @@ struct km_decide {
 	pthread_mutex_t effects_lock;
 	struct km_effects *effects;        /* borrowed; NULL = none */
 	_Atomic uint64_t effects_revision; /* changes with what they would say */
+	_Atomic uint64_t effects_learned;  /* observations taken */
 	pthread_mutex_t footprints_lock;
 	struct km_footprints *footprints;
 	struct decide_watch watch[DECIDE_WATCHED];

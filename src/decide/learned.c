@@ -112,8 +112,24 @@ int km_decide_observe_effect(struct km_decide *d, uint64_t platform, uint64_t su
 	pthread_mutex_unlock(&d->effects_lock);
 	if (rc == 0) {
 		atomic_fetch_add_explicit(&d->effects_revision, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&d->effects_learned, 1, memory_order_relaxed);
 	}
+	km_counter_add(rc == 0 ? d->stats.effects_learned : d->stats.effects_dropped, 1);
 	return rc;
+}
+
+void km_decide_write_effects(struct km_decide *d, struct km_buf *out)
+{
+	pthread_mutex_lock(&d->effects_lock);
+	if (d->effects != NULL) {
+		km_effects_write(d->effects, out);
+	}
+	pthread_mutex_unlock(&d->effects_lock);
+}
+
+uint64_t km_decide_learned_effects(struct km_decide *d)
+{
+	return atomic_load_explicit(&d->effects_learned, memory_order_relaxed);
 }
 
 double decide_unknown_log(const struct decide_context *c)

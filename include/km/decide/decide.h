@@ -257,6 +257,14 @@ void km_decide_pod_gone(struct km_decide *d, struct km_name uid); /* ended or de
  */
 void km_decide_attach_effects(struct km_decide *d, struct km_effects *e);
 
+/*
+ * Everything that is attached as bytes (km_effects_write); appends, nothing when nothing is. Holds
+ * up who asks or observes for some milliseconds. _learned: observations taken since creation, to
+ * tell whether there is anything new. Any thread.
+ */
+void km_decide_write_effects(struct km_decide *d, struct km_buf *out);
+uint64_t km_decide_learned_effects(struct km_decide *d);
+
 /* What learned effects know a name as. Never 0. */
 uint64_t km_decide_effects_key(const char *name, size_t len);
 
