@@ -55,7 +55,7 @@ struct decide_context {
 	uint64_t model_hash;
 	struct km_policies *policies; /* NULL = none */
 	bool feed;                    /* somebody tells which pods are where */
-	bool effects;                 /* learned effects are attached */
+	bool effects;                 /* learned effects are attached, and know something */
 };
 
 /* A workload as bytes that equal themselves: NaN does not. */
@@ -97,7 +97,8 @@ struct decide_known {
 	int64_t measured_ns;             /* monotonic; 0 = never */
 	uint8_t state;                   /* enum km_data_state as if no time passed */
 	uint8_t tier;
-	bool by_effects; /* no counters: nobody is there to slow it down, as far as is known */
+	bool by_effects; /* no counters anywhere: nobody is there to slow it down, as far as known
+	                  */
 };
 
 /* Harm as it is kept. */
@@ -234,7 +235,7 @@ void decide_context_unref(struct decide_context *c); /* NULL allowed */
 struct decide_context *decide_context_create(const struct km_decide_settings *settings);
 /* Do both ask the same model, and tell it of the same things? */
 bool decide_predicts_alike(const struct decide_context *a, const struct decide_context *b);
-/* Whether somebody feeds us, whether effects are attached; NULL = as it was. */
+/* Whether somebody feeds us, whether effects know something; NULL = as it was. */
 void decide_set_flags(struct km_decide *d, const bool *feed, const bool *effects);
 
 /* ---- workload.c ---- */
@@ -359,6 +360,9 @@ void decide_watch_running(struct km_decide *d, uint64_t uid, int64_t running_ns)
 void decide_watch_gone(struct km_decide *d, uint64_t uid);
 
 /* ---- learned.c: footprints and effects, behind their locks ---- */
+/* Was anything observed? Under effects_lock once attached; NULL: no. */
+bool decide_effects_known(const struct km_effects *e);
+
 /* What a pod of that kind adds to counters: declared by its policy (count 0), or learned. */
 bool decide_footprint(struct km_decide *d, const struct decide_context *c,
                       const struct km_pod_kind *kind, struct km_footprint *out);

@@ -163,13 +163,13 @@ void km_decide_set_platform(struct km_decide *d, struct km_name node, uint64_t p
 
 void km_decide_attach_effects(struct km_decide *d, struct km_effects *e)
 {
-	bool attached = e != NULL;
+	bool known = decide_effects_known(e);
 
 	pthread_mutex_lock(&d->effects_lock);
 	d->effects = e;
 	pthread_mutex_unlock(&d->effects_lock);
 	atomic_fetch_add_explicit(&d->effects_revision, 1, memory_order_relaxed);
-	decide_set_flags(d, NULL, &attached);
+	decide_set_flags(d, NULL, &known);
 }
 
 void km_decide_ledger_stats(struct km_decide *d, struct km_ledger_stats *out)

@@ -74,6 +74,17 @@ void decide_footprint_base(const struct km_host_features *f, uint32_t node,
 }
 
 /* ---- effects ---- */
+bool decide_effects_known(const struct km_effects *e)
+{
+	struct km_effect general;
+
+	if (e == NULL) {
+		return false;
+	}
+	km_effects_predict(e, 0, 0, 0, &general);
+	return isfinite(general.sd);
+}
+
 uint64_t km_decide_effects_key(const char *name, size_t len)
 {
 	uint64_t key = km_hash64(name, len, EFFECTS_SEED);
@@ -103,9 +114,11 @@ int km_decide_observe_effect(struct km_decide *d, uint64_t platform, uint64_t su
                              uint64_t neighbour, double log_slowdown, double weight)
 {
 	int rc = -ENOENT;
+	bool first = false;
 
 	pthread_mutex_lock(&d->effects_lock);
 	if (d->effects != NULL) {
+		first = !decide_effects_known(d->effects);
 		rc = km_effects_observe(d->effects, platform, subject, neighbour, log_slowdown,
 		                        weight);
 	}
@@ -113,6 +126,9 @@ int km_decide_observe_effect(struct km_decide *d, uint64_t platform, uint64_t su
 	if (rc == 0) {
 		atomic_fetch_add_explicit(&d->effects_revision, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&d->effects_learned, 1, memory_order_relaxed);
+		if (first) {
+			decide_set_flags(d, NULL, &(bool){ true });
+		}
 	}
 	km_counter_add(rc == 0 ? d->stats.effects_learned : d->stats.effects_dropped, 1);
 	return rc;

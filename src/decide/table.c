@@ -155,17 +155,29 @@ static bool reuse(const struct decide_table *donor, uint32_t node, const struct 
 	return true;
 }
 
-/* Without counters, learned effects tell what pods there do to one another: without any, nothing.
+/*
+ * Without counters on any node, learned effects tell what pods there do to one another: without
+ * any, nothing. Beside nodes that are measured they would say too much: an unmeasured one would be
+ * the best of all, for want of anything that is known to be wrong with it.
  */
-static void know_without_counters(const struct decide_context *c, struct decide_known *k)
+static void know_without_counters(struct decide_table *t)
 {
-	if (!c->effects || !c->feed || k->state != KM_DATA_ABSENT) {
+	if (!t->context->effects || !t->context->feed) {
 		return;
 	}
-	k->by_effects = true;
-	k->state = KM_DATA_FRESH;
-	k->measured_ns = INT64_MAX; /* who feeds us tells at once */
-	k->prediction = (struct km_prediction){ .slowdown = 1, .low = 1, .high = 1 };
+	for (uint32_t i = 0; i < t->node_count; i++) {
+		if (t->known[i].state != KM_DATA_ABSENT) {
+			return;
+		}
+	}
+	for (uint32_t i = 0; i < t->node_count; i++) {
+		struct decide_known *k = &t->known[i];
+
+		k->by_effects = true;
+		k->state = KM_DATA_FRESH;
+		k->measured_ns = INT64_MAX; /* who feeds us tells at once */
+		k->prediction = (struct km_prediction){ .slowdown = 1, .low = 1, .high = 1 };
+	}
 }
 
 /* returns 0 or -ENOMEM. */
@@ -185,8 +197,7 @@ static int predict(struct km_decide *d, struct decide_table *t, const struct km_
 			.measured_ns = f != NULL ? f->measured_mono_ns : 0,
 			.tier = (uint8_t)(f != NULL ? f->tier : KM_TIER_NONE),
 		};
-		know_without_counters(t->context, k);
-		if (f == NULL || k->by_effects || k->state != KM_DATA_FRESH) {
+		if (f == NULL || k->state != KM_DATA_FRESH) {
 			continue;
 		}
 		k->version = f->version;
@@ -206,6 +217,7 @@ static int predict(struct km_decide *d, struct decide_table *t, const struct km_
 		flush(b);
 	}
 	batch_free(b);
+	know_without_counters(t);
 	km_counter_add(d->stats.reused, reused);
 	return 0;
 }

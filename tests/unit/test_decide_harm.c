@@ -246,6 +246,49 @@ static void learned_effects_stand_in_for_counters(void **state)
 	world_fini(&w);
 }
 
+/* Not measured is no reason to be preferred: not by what is known of pods, nor by knowing nothing.
+ */
+static void effects_put_no_unmeasured_node_before_measured_ones(void **state)
+{
+	struct km_effects *e = km_effects_create(NULL);
+	struct km_pod loud = pod_of("loud-1", "loud", "loud");
+	uint64_t loud_key = km_decide_effects_key("loud", 4);
+	struct world w;
+
+	(void)state;
+	world_init(&w, 2);
+	km_decide_set_feed(w.decide, true);
+	km_decide_attach_effects(w.decide, e);
+	assert_int_equal(look(&w, &loud, 0).state, KM_DATA_ABSENT); /* nothing is learned */
+	publish(&w, 1, 0.1);
+	for (int learned = 0; learned < 2; learned++) {
+		assert_int_equal(look(&w, &loud, 0).verdict.reason, KM_REASON_NO_DATA);
+		assert_int_equal(look(&w, &loud, 1).verdict.reason, KM_REASON_FITS);
+		assert_true(look(&w, &loud, 0).verdict.score < look(&w, &loud, 1).verdict.score);
+		assert_int_equal(km_decide_observe_effect(w.decide, 0, loud_key, loud_key, 0.3, 1),
+		                 0);
+	}
+	km_decide_attach_effects(w.decide, NULL);
+	world_fini(&w);
+	world_init(&w, 2);
+	km_decide_set_feed(w.decide, true);
+	km_decide_attach_effects(w.decide, e);
+	assert_true(look(&w, &loud, 0).by_effects); /* where nobody is measured they tell */
+	km_decide_attach_effects(w.decide, NULL);
+	world_fini(&w);
+	km_effects_free(e);
+	e = km_effects_create(NULL);
+	world_init(&w, 2);
+	km_decide_set_feed(w.decide, true);
+	km_decide_attach_effects(w.decide, e);
+	assert_false(look(&w, &loud, 0).by_effects);
+	assert_int_equal(km_decide_observe_effect(w.decide, 0, loud_key, loud_key, 0.3, 1), 0);
+	assert_true(look(&w, &loud, 0).by_effects); /* from the first observation on */
+	km_decide_attach_effects(w.decide, NULL);
+	km_effects_free(e);
+	world_fini(&w);
+}
+
 /* ---- data that gets old ---- */
 static void old_data_is_less_certain_then_stale(void **state)
 {
@@ -373,6 +416,7 @@ int main(void)
 		cmocka_unit_test(replicas_of_the_newcomer_are_no_incumbents),
 		cmocka_unit_test(weights_and_the_worst_are_told_apart),
 		cmocka_unit_test(learned_effects_stand_in_for_counters),
+		cmocka_unit_test(effects_put_no_unmeasured_node_before_measured_ones),
 		cmocka_unit_test(old_data_is_less_certain_then_stale),
 		cmocka_unit_test(older_data_never_scores_higher),
 		cmocka_unit_test(policies_that_contradict_each_other_are_told),

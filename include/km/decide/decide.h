@@ -252,8 +252,9 @@ void km_decide_pod_gone(struct km_decide *d, struct km_name uid); /* ended or de
  */
 
 /*
- * From now on `e` (borrowed; NULL = none) is asked where nothing else is known, and gives the
- * slowdown on nodes without counters: own and harm. Only decide touches it while it is attached.
+ * From now on `e` (borrowed; NULL = none) is asked where nothing else is known. While no node
+ * has counters it gives slowdowns, own and harm, once it was told of one. Only decide touches it
+ * while it is attached.
  */
 void km_decide_attach_effects(struct km_decide *d, struct km_effects *e);
 
