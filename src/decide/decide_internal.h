@@ -141,6 +141,7 @@ struct decide_overlay {
 	uint64_t topology;
 	uint64_t generation; /* of the table it was checked against */
 	uint64_t revision;   /* of the ledger */
+	bool partial;        /* who it was made for had an entry, which is not in it */
 	uint64_t effects_revision;
 	uint32_t block_count;
 	struct decide_block *block[]; /* [block_count], NULL = no such node in it */

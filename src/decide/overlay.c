@@ -23,6 +23,7 @@ struct build {
 	struct decide_overlay *last; /* NULL = nothing to share */
 	struct km_ledger_busy *busy; /* [busy_count] */
 	size_t busy_count;
+	bool own;     /* an entry of the subject was left out of them */
 	uint32_t *at; /* [node_count]: position in busy + 1; 0 = none */
 	bool *apart;  /* [node_count]: its record of `last` is of no use; NULL = there is none such
 	               */
@@ -100,6 +101,7 @@ static int read_busy(struct build *b)
 		pthread_mutex_lock(&d->ledger_lock);
 		b->view->revision = km_ledger_revision(d->ledger);
 		b->busy_count = km_ledger_busy(d->ledger, b->who->uid, b->busy, room);
+		b->own = km_ledger_has(d->ledger, b->who->uid);
 		pthread_mutex_unlock(&d->ledger_lock);
 	} while (b->busy_count > room);
 	return 0;
@@ -413,6 +415,7 @@ static int build(struct build *b, uint64_t effects_revision)
 		return -ENOMEM;
 	}
 	b->out->revision = b->view->revision;
+	b->out->partial = b->own;
 	b->out->effects_revision = effects_revision;
 	rc = find_positions(b);
 	if (rc == 0) {
@@ -451,7 +454,7 @@ int decide_overlay_open(struct km_decide *d, struct decide_view *view, const str
 	}
 	if (comparable(last, view, effects_revision)) {
 		b.last = last;
-		if (!own && last->revision == view->revision &&
+		if (!own && !last->partial && last->revision == view->revision &&
 		    last->generation == view->table->generation &&
 		    decide_same_kind(&last->kind, &who->kind)) {
 			view->overlay = last;

@@ -331,6 +331,31 @@ static void retries_change_nothing(void **state)
 	world_fini(&w);
 }
 
+/* An explanation of the one does not see its own entry; the other, of the same kind, does. */
+static void what_one_pod_is_told_again_hides_nothing_from_the_next(void **state)
+{
+	struct km_pod a = pod_of("a", "", "l3");
+	struct km_pod b = pod_of("b", "", "l3");
+	struct km_pod c = pod_of("c", "", "cpu");
+	struct km_decision_node n;
+	struct km_subject who;
+	struct km_verdict v[1];
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1);
+	publish_all(&w, 0.2);
+	who = subject_of(&w, &c);
+	call(&w, &who, KM_CALL_PRIORITIZE, v);
+	who = subject_of(&w, &a);
+	call(&w, &who, KM_CALL_PRIORITIZE, v);
+	assert_true(look(&w, &a, 0).inflight.model == 1);
+	n = look(&w, &b, 0);
+	assert_true(n.inflight.model == 2);
+	assert_true(n.verdict.score < v[0].score);
+	world_fini(&w);
+}
+
 static void reservations_expire_by_feed_or_by_time(void **state)
 {
 	struct km_pod a = pod_of("a", "", "l3");
@@ -448,6 +473,7 @@ int main(void)
 		cmocka_unit_test(filter_reserves_where_nothing_is_left_to_prioritize),
 		cmocka_unit_test(only_pods_with_a_uid_that_are_placed_reserve),
 		cmocka_unit_test(retries_change_nothing),
+		cmocka_unit_test(what_one_pod_is_told_again_hides_nothing_from_the_next),
 		cmocka_unit_test(reservations_expire_by_feed_or_by_time),
 		cmocka_unit_test(a_pod_decided_meanwhile_is_seen),
 	};
