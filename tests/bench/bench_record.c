@@ -58,7 +58,7 @@ static struct km_recorded decision(uint64_t id, unsigned call, char *pod)
 		.count = KM_RECORD_NODES_MAX,
 	};
 
-	for (size_t i = 0; i < KM_RECORD_NODES_MAX; i++)
+	for (size_t i = 0; i < KM_RECORD_NODES_MAX; i++) {
 		d.node[i] = (struct km_recorded_node){
 			.name = { text[i], (uint32_t)strlen(text[i]) },
 			.verdict = { .passes = true, .score = (int32_t)i },
@@ -67,6 +67,7 @@ static struct km_recorded decision(uint64_t id, unsigned call, char *pod)
 			.high = 2,
 			.age_s = 1,
 		};
+	}
 	return d;
 }
 
