@@ -182,10 +182,35 @@ static void rows_are_written_when_they_changed(void **state)
 	stop(&l);
 }
 
+static void is_the_decision(const struct km_decision_line *read, int64_t now_ns)
+{
+	assert_int_equal(read->kind, KM_LINE_DECISION);
+	assert_int_equal(read->decision.id, 77);
+	assert_int_equal(read->decision.at_ns, now_ns);
+	assert_int_equal(read->decision.model_hash, 0x1234);
+	assert_memory_equal(read->decision.pod.name.text, "web \"1\"", 7);
+	assert_int_equal(read->decision.pod.label_count, 2);
+	assert_non_null(km_pod_label(&read->decision.pod, "example.org/\"x\""));
+	assert_int_equal(km_pod_label(&read->decision.pod, "app")->len, 3);
+	assert_true(read->decision.pod.rps == 12.5 && isnan(read->decision.pod.max_slowdown));
+	assert_memory_equal(read->decision.pod.class_name.text, "batch", 5);
+	assert_memory_equal(read->decision.pod.owner_kind.text, "Job", 3);
+	assert_int_equal(read->decision.count, 2);
+	assert_int_equal(read->decision.node[0], 1);
+	assert_int_equal(read->decision.node[1], -1);
+	assert_memory_equal(read->decision.name[1].text, "ghost", 5);
+	assert_int_equal(read->decision.age_us[0], 2000000);
+	assert_int_equal(read->decision.age_us[1], -1);
+	assert_int_equal(read->decision.score[1], 2);
+	assert_false(read->decision.rejected[0]);
+	assert_true(read->decision.rejected[1]);
+	assert_true(read->decision.workload.rps == 1000);
+}
+
 static void lines_say_what_was_decided(void **state)
 {
 	struct km_lines *lines = NULL;
-	struct km_decision_line read = { .kind = KM_LINE_SETTINGS };
+	static struct km_decision_line read;
 	struct km_arena arena;
 	struct log_world l;
 	const char *line;
@@ -218,29 +243,7 @@ static void lines_say_what_was_decided(void **state)
 				assert_true((float)read.row.value[i] == (float)busy_row[i]);
 		}
 	}
-	assert_int_equal(read.kind, KM_LINE_DECISION);
-	if (read.decision.node == NULL)
-		fail_msg("a decision without nodes");
-	assert_int_equal(read.decision.id, 77);
-	assert_int_equal(read.decision.at_ns, l.w.now_ns);
-	assert_int_equal(read.decision.model_hash, 0x1234);
-	assert_memory_equal(read.decision.pod.name.text, "web \"1\"", 7);
-	assert_int_equal(read.decision.pod.label_count, 2);
-	assert_non_null(km_pod_label(&read.decision.pod, "example.org/\"x\""));
-	assert_int_equal(km_pod_label(&read.decision.pod, "app")->len, 3);
-	assert_true(read.decision.pod.rps == 12.5 && isnan(read.decision.pod.max_slowdown));
-	assert_memory_equal(read.decision.pod.class_name.text, "batch", 5);
-	assert_memory_equal(read.decision.pod.owner_kind.text, "Job", 3);
-	assert_int_equal(read.decision.count, 2);
-	assert_int_equal(read.decision.node[0], 1);
-	assert_int_equal(read.decision.node[1], -1);
-	assert_memory_equal(read.decision.name[1].text, "ghost", 5);
-	assert_int_equal(read.decision.age_us[0], 2000000);
-	assert_int_equal(read.decision.age_us[1], -1);
-	assert_int_equal(read.decision.score[1], 2);
-	assert_false(read.decision.rejected[0]);
-	assert_true(read.decision.rejected[1]);
-	assert_true(read.decision.workload.rps == 1000);
+	is_the_decision(&read, l.w.now_ns);
 	km_lines_close(lines);
 	km_arena_fini(&arena);
 	stop(&l);
