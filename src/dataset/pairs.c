@@ -90,7 +90,9 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	row->rps_now = (float)v[BEFORE_RPS];
 	row->replicas_now = (float)v[BEFORE_REPLICAS];
 	row->slowdown = (float)v[SLOWDOWN];
-	row->norm_perf = (float)(v[NORM_PERF] > 0 ? v[NORM_PERF] : 1 / v[SLOWDOWN]);
+	row->norm_perf = is(f[PLACEMENT], "none") ? 1 : (float)(1 / v[SLOWDOWN]);
+	if (v[NORM_PERF] > 0)
+		row->norm_perf = (float)v[NORM_PERF];
 	row->p99_ms = (float)v[P99_MS];
 	row->weight = (float)(v[WEIGHT] >= 0 ? v[WEIGHT] : 1);
 	return 0;
@@ -186,6 +188,8 @@ int dataset_read_pairs(struct km_dataset *d, const char *path, struct km_err *er
 	while (rc == 0 && (rc = csv_next(csv, field, err)) > 0)
 		rc = take_pair(d, csv, field, err);
 	csv_close(csv);
+	if (rc == -ENOENT)
+		rc = km_err_prefix(err, "a placement model is judged by pairs");
 	if (rc == 0 && settle_families(d) != 0)
 		rc = km_err_set(err, ENOMEM, "%s: out of memory", path);
 	return rc;

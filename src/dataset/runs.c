@@ -27,6 +27,7 @@ enum column {
 	REPLICAS_NODE2,
 	RPS,
 	P99_MS,
+	BASELINE_P99_MS,
 	BASELINE_CAMPAIGN_P99_MS,
 	SLOWDOWN,
 	NORM_PERF_THESIS,
@@ -50,6 +51,7 @@ static const struct csv_column columns[COLUMN_N] = {
 	[REPLICAS_NODE2] = { "replicas_node2", true },
 	[RPS] = { "rps", false },
 	[P99_MS] = { "p99_ms", false },
+	[BASELINE_P99_MS] = { "baseline_p99_ms", true },
 	[BASELINE_CAMPAIGN_P99_MS] = { "baseline_campaign_p99_ms", true },
 	[SLOWDOWN] = { "slowdown", false },
 	[NORM_PERF_THESIS] = { "norm_perf_thesis", true },
@@ -119,6 +121,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
                          struct run *run, struct km_err *err)
 {
 	double v[COLUMN_N];
+	double alone;
 	double all;
 
 	for (int i = N_CPU; i < COLUMN_N; i++) {
@@ -140,8 +143,9 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	run->interval_s = (float)v[SAMPLE_INTERVAL_S];
 	run->p99_ms = (float)v[P99_MS];
 	run->slowdown = (float)v[SLOWDOWN];
-	if (isnan(v[SLOWDOWN]) && v[BASELINE_CAMPAIGN_P99_MS] > 0)
-		run->slowdown = (float)(v[P99_MS] / v[BASELINE_CAMPAIGN_P99_MS]);
+	alone = v[BASELINE_P99_MS] > 0 ? v[BASELINE_P99_MS] : v[BASELINE_CAMPAIGN_P99_MS];
+	if (isnan(v[SLOWDOWN]) && alone > 0)
+		run->slowdown = (float)(v[P99_MS] / alone);
 	if (!dataset_is_label(run->slowdown) || !(run->rps_all > 0) || !(run->replicas_here > 0)) {
 		run->slowdown = NAN;
 		dataset_note(d, &d->stats.no_label, "%s: no slowdown, rps or replicas", run->id);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "km/base/map.h"
+
 #include "eval_internal.h"
 
 #define THREADS_MAX 64
@@ -98,33 +100,41 @@ int fold_list(const struct km_dataset *d, const struct subject *s, enum km_proto
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
-	struct fold *fold = NULL;
-	size_t cap = 0;
+	/* room for all: the map's keys are in it */
+	struct fold *fold = reallocarray(NULL, row_count + 1, sizeof(*fold));
+	struct km_map known;
+	int rc = fold != NULL ? 0 : -ENOMEM;
 
 	*count = 0;
-	for (size_t i = 0; i < row_count; i++) {
-		struct fold *grown;
-		size_t at = 0;
-
+	km_map_init(&known, 1);
+	for (size_t i = 0; rc == 0 && i < row_count; i++) {
 		if (!row[i].score || !table_takes(s, &row[i]))
 			continue;
-		while (at < *count && !fold_asks(&row[i], p, fold[at]))
-			at++;
-		if (at < *count)
-			continue;
-		if (*count == cap) {
-			cap = 2 * cap + 64;
-			grown = reallocarray(fold, cap, sizeof(*grown));
-			if (grown == NULL) {
-				free(fold);
-				return -ENOMEM;
-			}
-			fold = grown;
-		}
-		fold[(*count)++] = fold_of(&row[i], p);
+		fold[*count] = fold_of(&row[i], p);
+		rc = km_map_add(&known, (const char *)&fold[*count], sizeof(*fold), 0, NULL);
+		*count += rc == 0;
+		rc = rc == -EEXIST ? 0 : rc;
+	}
+	km_map_fini(&known);
+	if (rc != 0) {
+		free(fold);
+		fold = NULL;
 	}
 	*out = fold;
-	return 0;
+	return rc;
+}
+
+static void sample_folds(const struct crossval *cv, struct job *job)
+{
+	size_t all = job->fold_count;
+
+	if (cv->folds_max == 0 || all <= cv->folds_max)
+		return;
+	for (size_t i = 0; i < FOLDS_SAMPLED; i++)
+		job->fold[i] = job->fold[i * all / FOLDS_SAMPLED];
+	job->fold_count = FOLDS_SAMPLED;
+	if (cv->sampled_of != NULL)
+		*cv->sampled_of = all;
 }
 
 static int run_fold(struct job *job, struct fold fold, bool *keep, bool *ask, struct km_err *err)
@@ -220,6 +230,7 @@ int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
 		                  km_protocol_name(cv->protocol));
 	if (fold_list(cv->dataset, s, cv->protocol, &job.fold, &job.fold_count) != 0)
 		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
+	sample_folds(cv, &job);
 	(void)pthread_mutex_init(&job.lock, NULL);
 	while (started + 1 < threads && started + 1 < job.fold_count &&
 	       pthread_create(&thread[started], NULL, worker, &job) == 0)

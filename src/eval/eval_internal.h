@@ -67,7 +67,11 @@ void table_input(const struct km_dataset *d, const struct subject *s,
                  const struct km_dataset_row *row, enum km_layout_kind layout, size_t window,
                  bool mask_now, float *out);
 
-/* Rows for which keep[i] is set (NULL: all), expanded by the recipe. Owned; table_fini frees. */
+/*
+ * Rows for which keep[i] is set (NULL: all), expanded by the recipe: at most about TABLE_ROWS_MAX,
+ * of more an even sample. Owned; table_fini frees.
+ */
+#define TABLE_ROWS_MAX ((size_t)1 << 18)
 int table_build(const struct km_dataset *d, const struct subject *s, const bool *keep,
                 struct table *out, struct km_err *err) KM_MUST_CHECK;
 void table_fini(struct table *t);
@@ -112,6 +116,12 @@ struct crossval {
 	km_eval_progress_fn *progress; /* NULL = none */
 	void *ctx;
 	const char *what; /* for the progress line */
+	/*
+	 * Beyond this many folds an even sample of FOLDS_SAMPLED is judged, the rows of the others
+	 * stay NaN, and *sampled_of, if not NULL, becomes the number of all. 0 = all are judged.
+	 */
+	size_t folds_max;
+	size_t *sampled_of;
 };
 
 /*
@@ -122,6 +132,8 @@ struct crossval {
 struct fold {
 	uint32_t group, counters;
 };
+
+#define FOLDS_SAMPLED 32
 
 /* Folds of the scored rows that the subject can be asked about, in the order of their first row.
  * *out owned; returns 0 or -ENOMEM. */

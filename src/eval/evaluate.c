@@ -11,6 +11,8 @@
 
 #include "exam.h"
 
+#define PROGRESS_ROWS 4096 /* between two looks at whether to stop */
+
 /* Means of ln slowdown and of its bounds over the windows that the row is judged by. */
 static int predict_row(struct exam *e, size_t row, float *input, struct km_err *err)
 {
@@ -45,13 +47,18 @@ static int predict_given(struct exam *e, struct km_err *err)
 {
 	const struct km_dataset_row *row = km_dataset_rows(e->dataset, &e->row_count);
 	float *input = reallocarray(NULL, e->name_count + 1, PREDICTIONS_PER_ROW * sizeof(*input));
+	size_t done = 0;
 	int rc = 0;
 
 	if (input == NULL)
 		return km_err_set(err, ENOMEM, "eval: out of memory");
 	for (size_t i = 0; rc == 0 && i < e->row_count; i++) {
-		if (row[i].score && table_takes(&e->subject, &row[i]))
-			rc = predict_row(e, i, input, err);
+		if (!row[i].score || !table_takes(&e->subject, &row[i]))
+			continue;
+		rc = predict_row(e, i, input, err);
+		if (rc == 0 && done++ % PROGRESS_ROWS == 0 && e->options->progress != NULL &&
+		    e->options->progress(e->options->ctx, "predicting rows", i, e->row_count) != 0)
+			rc = km_err_set(err, EINTR, "predicting: stopped");
 	}
 	free(input);
 	return rc;

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATH_MAX_BYTES 4096
+#define PATH_MAX_BYTES     4096
+#define BASELINE_FOLDS_MAX 96 /* what a folder of very many campaigns is compared with */
 
 /* "models/x/model.ubj" -> "models/x/features.yaml". */
 static int list_path(const struct km_eval_options *o, char *out, size_t size, struct km_err *err)
@@ -270,9 +271,12 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 		.progress = e->options->progress,
 		.ctx = e->options->ctx,
 	};
+	size_t folds = 0;
 	int rc = 0;
 
 	if (protocol == KM_PROTOCOL_GIVEN) {
+		cv.folds_max = BASELINE_FOLDS_MAX;
+		cv.sampled_of = &folds;
 		cv.protocol = crossval_possible(e->dataset, KM_PROTOCOL_CAMPAIGN)
 		                      ? KM_PROTOCOL_CAMPAIGN
 		                      : KM_PROTOCOL_SCENARIO;
@@ -290,6 +294,10 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 		if (rc == 0)
 			rc = report_add_baseline(r, e->dataset, &e->baseline[i], e->other, err);
 	}
+	if (rc == 0 && folds > 0)
+		(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),
+		               "%s on this folder, %d of %zu folds", km_protocol_name(cv.protocol),
+		               FOLDS_SAMPLED, folds);
 	if (rc == -ENODATA && protocol == KM_PROTOCOL_GIVEN) {
 		/* what is asked for is the model's judgement; this folder has none to compare */
 		(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),

@@ -12,7 +12,6 @@
 #define FAR_APART     1.25 /* slowdowns that differ by less are within the noise of a replicate */
 #define LOW_Q         0.05
 #define HIGH_Q        0.95
-#define PEERS_MAX     1024
 
 #define FIELD(member) offsetof(struct km_scores, member)
 
@@ -86,10 +85,7 @@ static void add_pair(struct sums *s, const struct km_scored *a, const struct km_
 	}
 }
 
-/*
- * weight [clusters], NULL = all 1. rows are sorted by decision. A decision between very many nodes
- * has a square of pairs: beyond PEERS_MAX others, each row meets an even sample of them.
- */
+/* weight [clusters], NULL = all 1. rows are sorted by decision. */
 static void add_all(struct sums *s, const struct km_scored *rows, size_t count,
                     const uint32_t *weight)
 {
@@ -102,7 +98,7 @@ static void add_all(struct sums *s, const struct km_scored *rows, size_t count,
 		if (i == to) {
 			while (to < count && rows[to].decision == rows[i].decision)
 				to++;
-			step = (to - i - 1) / PEERS_MAX + 1;
+			step = (to - i - 1) / KM_SCORES_PEERS_MAX + 1;
 		}
 		if (w <= 0)
 			continue;

@@ -155,6 +155,7 @@ int plot_pairs(const struct km_eval_report *r, enum km_row_kind kind, struct rat
 {
 	static const double bounds[RATIO_BINS] = { 1, 1.1, 1.25, 1.5, 2, 3, 5 };
 	double right[RATIO_BINS] = { 0 };
+	size_t to = 0; /* one behind the last row of this decision */
 	size_t count;
 	struct km_eval_point *p = pick(r, kind, by_decision, &count);
 
@@ -167,7 +168,12 @@ int plot_pairs(const struct km_eval_report *r, enum km_row_kind kind, struct rat
 		};
 	}
 	for (size_t i = 0; i < count; i++) {
-		for (size_t j = i + 1; j < count && p[j].decision == p[i].decision; j++)
+		size_t step;
+
+		while (to < count && p[to].decision == p[i].decision)
+			to++;
+		step = (to - i - 1) / KM_SCORES_PEERS_MAX + 1;
+		for (size_t j = i + 1; j < to; j += step)
 			add_pair(&p[i], &p[j], out, right);
 	}
 	for (size_t i = 0; i < RATIO_BINS; i++)

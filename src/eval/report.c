@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "km/base/hash.h"
+#include "km/base/map.h"
 
 #include "eval_internal.h"
 
@@ -43,26 +44,32 @@ static uint32_t decision_of(const struct km_dataset_row *row)
 	return (uint32_t)km_hash64(&key, sizeof(key), 1);
 }
 
-int select_rows(const struct km_dataset *d, const struct selection *s, struct km_scored **out,
-                size_t *count)
+/* Rows that stand or fall together. */
+struct cluster {
+	uint32_t campaign, scenario;
+};
+
+/* Rows of a selection, each with the number of its cluster: by the first row that is of it. */
+static int collect(const struct km_dataset *d, const struct selection *s, struct km_map *clusters,
+                   struct cluster *cluster, struct km_scored *scored)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
-	struct km_scored *scored = reallocarray(NULL, row_count + 1, sizeof(*scored));
-	uint32_t scenarios = 1;
+	size_t count = 0;
 
-	*count = 0;
-	*out = scored;
-	if (scored == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < row_count; i++)
-		scenarios = row[i].scenario >= scenarios ? row[i].scenario + 1 : scenarios;
 	for (size_t i = 0; i < row_count; i++) {
 		size_t at = prediction_at(i, s->layout, s->mask_now);
+		struct cluster *own = &cluster[count];
+		uint32_t number = (uint32_t)clusters->count;
+		int rc;
 
 		if (!selected(s, &row[i], s->margin[at]))
 			continue;
-		scored[(*count)++] = (struct km_scored){
+		*own = (struct cluster){ row[i].campaign, row[i].scenario };
+		rc = km_map_add(clusters, (const char *)own, sizeof(*own), number, &number);
+		if (rc != 0 && rc != -EEXIST)
+			return rc;
+		scored[count++] = (struct km_scored){
 			.slowdown = (double)row[i].slowdown,
 			.norm_perf = (double)row[i].norm_perf,
 			.predicted = exp((double)s->margin[at]),
@@ -70,31 +77,32 @@ int select_rows(const struct km_dataset *d, const struct selection *s, struct km
 			.high = s->high != NULL ? exp((double)s->high[at]) : NAN,
 			.decision = decision_of(&row[i]),
 			.situation = 2 * row[i].scenario + row[i].remote,
-			.cluster = row[i].campaign * scenarios + row[i].scenario,
+			.cluster = number,
 		};
 	}
 	return 0;
 }
 
-/* The clusters' numbers are sparse: close the gaps, so that a bootstrap draws among real ones. */
-static int number_clusters(struct km_scored *rows, size_t count)
+int select_rows(const struct km_dataset *d, const struct selection *s, struct km_scored **out,
+                size_t *count)
 {
-	uint32_t most = 0;
-	uint32_t next = 1;
-	uint32_t *number;
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	struct cluster *cluster;
+	struct km_map clusters;
+	int rc = -ENOMEM;
 
-	for (size_t i = 0; i < count; i++)
-		most = rows[i].cluster > most ? rows[i].cluster : most;
-	number = calloc((size_t)most + 1, sizeof(*number));
-	if (number == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		if (number[rows[i].cluster] == 0)
-			number[rows[i].cluster] = next++;
-		rows[i].cluster = number[rows[i].cluster] - 1;
-	}
-	free(number);
-	return 0;
+	*count = 0;
+	for (size_t i = 0; i < row_count; i++)
+		*count += selected(s, &row[i], s->margin[prediction_at(i, s->layout, s->mask_now)]);
+	*out = reallocarray(NULL, *count + 1, sizeof(**out));
+	cluster = reallocarray(NULL, *count + 1, sizeof(*cluster));
+	km_map_init(&clusters, 1);
+	if (*out != NULL && cluster != NULL)
+		rc = collect(d, s, &clusters, cluster, *out);
+	km_map_fini(&clusters);
+	free(cluster);
+	return rc;
 }
 
 /* Each round visits all rows and pairs again: fewer of them for very many, then none at all. */
@@ -115,8 +123,6 @@ static int fill_part(const struct km_dataset *d, const struct selection *s, uint
 	int rc = select_rows(d, s, &rows, &count);
 
 	if (rc == 0)
-		rc = number_clusters(rows, count);
-	if (rc == 0)
 		rc = km_scores_compute(rows, count, &out->scores);
 	if (rc == 0)
 		rounds = affordable_rounds(rounds, &out->scores);
@@ -134,42 +140,115 @@ static enum km_row_kind main_kind(const struct km_eval_report *r)
 /* What rows are told apart by. */
 enum grouping { BY_SCENARIO, BY_CAMPAIGN };
 
-/* A part for each group that has a selected row, in the order of the first. */
-static int fill_groups(const struct km_dataset *d, const struct selection *base, enum grouping by,
+static uint32_t group_of(const struct km_dataset_row *row, enum grouping by)
+{
+	return by == BY_SCENARIO ? row->scenario : row->campaign;
+}
+
+static bool is_selected(const struct selection *s, const struct km_dataset_row *row, size_t i)
+{
+	return selected(s, &row[i], s->margin[prediction_at(i, s->layout, s->mask_now)]);
+}
+
+/* The groups that have a selected row, numbered from 1 on by their first one. */
+struct groups {
+	uint32_t *number; /* [ids]; 0 = has none */
+	size_t *end;      /* [ids + 1], see sort_by_group */
+	uint32_t count;
+};
+
+static void groups_fini(struct groups *g)
+{
+	free(g->number);
+	free(g->end);
+}
+
+static int groups_init(struct groups *g, const struct km_dataset *d, const struct selection *s,
+                       enum grouping by)
+{
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	size_t ids = 0;
+
+	*g = (struct groups){ .count = 0 };
+	for (size_t i = 0; i < row_count; i++)
+		ids = group_of(&row[i], by) >= ids ? (size_t)group_of(&row[i], by) + 1 : ids;
+	g->number = calloc(ids + 1, sizeof(*g->number));
+	g->end = calloc(ids + 1, sizeof(*g->end));
+	if (g->number == NULL || g->end == NULL) {
+		groups_fini(g);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < row_count; i++) {
+		uint32_t *own = &g->number[group_of(&row[i], by)];
+
+		if (!is_selected(s, row, i))
+			continue;
+		if (*own == 0)
+			*own = ++g->count;
+		g->end[*own]++;
+	}
+	for (uint32_t n = 1; n <= g->count; n++)
+		g->end[n] += g->end[n - 1];
+	return 0;
+}
+
+/*
+ * Copies the selected rows, which are in the folder's order, group by group. Each end[i] begins as
+ * the start of group i + 1 and grows into its end.
+ */
+static void sort_by_group(const struct groups *g, const struct km_dataset *d,
+                          const struct selection *s, enum grouping by, const struct km_scored *from,
+                          struct km_scored *to)
+{
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+
+	for (size_t i = 0; i < row_count; i++) {
+		if (is_selected(s, row, i))
+			to[g->end[g->number[group_of(&row[i], by)] - 1]++] = *from++;
+	}
+}
+
+/* A part for each group, in the order of their first rows. */
+static int fill_groups(const struct km_dataset *d, const struct selection *s, enum grouping by,
                        struct km_eval_part **parts, size_t *count)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
-	size_t cap = 0;
+	struct km_scored *rows = NULL;
+	struct km_scored *sorted = NULL;
+	struct groups g;
+	size_t n = 0;
+	int rc = groups_init(&g, d, s, by);
 
-	for (size_t i = 0; i < row_count; i++) {
-		uint32_t id = by == BY_SCENARIO ? row[i].scenario : row[i].campaign;
-		const char *name = km_dataset_name(d, id);
-		struct selection s = *base;
-		struct km_eval_part *part;
-		size_t at = 0;
-
-		*(by == BY_SCENARIO ? &s.scenario : &s.campaign) = id;
-		if (!selected(&s, &row[i], s.margin[prediction_at(i, s.layout, s.mask_now)]))
-			continue;
-		while (at < *count && strcmp((*parts)[at].name, name) != 0)
-			at++;
-		if (at < *count)
-			continue;
-		if (at == cap) {
-			part = reallocarray(*parts, 2 * cap + 32, sizeof(*part));
-			if (part == NULL)
-				return -ENOMEM;
-			*parts = part;
-			cap = 2 * cap + 32;
-		}
-		part = &(*parts)[(*count)++];
-		memset(part, 0, sizeof(*part));
-		(void)snprintf(part->name, sizeof(part->name), "%s", name);
-		if (fill_part(d, &s, 0, part) != 0)
-			return -ENOMEM;
+	if (rc != 0)
+		return rc;
+	rc = select_rows(d, s, &rows, &n);
+	sorted = reallocarray(NULL, n + 1, sizeof(*sorted));
+	*parts = calloc((size_t)g.count + 1, sizeof(**parts));
+	if (sorted == NULL || *parts == NULL)
+		rc = -ENOMEM;
+	if (rc == 0) {
+		*count = g.count;
+		sort_by_group(&g, d, s, by, rows, sorted);
 	}
-	return 0;
+	for (size_t i = 0; rc == 0 && i < row_count; i++) {
+		uint32_t id = group_of(&row[i], by);
+
+		if (g.number[id] > 0 && (*parts)[g.number[id] - 1].name[0] == '\0')
+			(void)snprintf((*parts)[g.number[id] - 1].name, sizeof((*parts)->name),
+			               "%s", km_dataset_name(d, id));
+	}
+	for (uint32_t i = 0; rc == 0 && i < g.count; i++) {
+		size_t from = i > 0 ? g.end[i - 1] : 0;
+
+		rc = km_scores_compute(sorted + from, g.end[i] - from, &(*parts)[i].scores);
+	}
+	free(sorted);
+	free(rows);
+	groups_fini(&g);
+	return rc;
 }
 
 static int fill_points(struct km_eval_report *r, const struct km_dataset *d,
@@ -177,34 +256,37 @@ static int fill_points(struct km_eval_report *r, const struct km_dataset *d,
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	struct groups scenarios; /* numbered as by_scenario has them */
+	size_t points = 0;
+	int rc = groups_init(&scenarios, d, s, BY_SCENARIO);
 
-	r->point = reallocarray(NULL, row_count + 1, sizeof(*r->point));
-	if (r->point == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < row_count; i++) {
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < row_count; i++)
+		points +=
+			row[i].score && !isnan(s->margin[prediction_at(i, s->layout, s->mask_now)]);
+	r->point = reallocarray(NULL, points + 1, sizeof(*r->point));
+	for (size_t i = 0; r->point != NULL && i < row_count; i++) {
 		size_t at = prediction_at(i, s->layout, s->mask_now);
-		struct km_eval_point *p = &r->point[r->point_count];
+		uint32_t scenario = scenarios.number[row[i].scenario];
 
 		if (!row[i].score || isnan(s->margin[at]))
 			continue;
-		*p = (struct km_eval_point){
+		r->point[r->point_count++] = (struct km_eval_point){
 			.measured = row[i].norm_perf,
 			.predicted = expf(-s->margin[at]),
 			.low = s->high != NULL ? expf(-s->high[at]) : NAN,
 			.high = s->low != NULL ? expf(-s->low[at]) : NAN,
 			.slowdown = row[i].slowdown,
+			.scenario = scenario > 0 ? scenario - 1 : (uint32_t)r->scenario_count,
 			.decision = decision_of(&row[i]),
 			.situation = 2 * row[i].scenario + row[i].remote,
 			.kind = row[i].kind,
 			.inflight = (uint8_t)pods_in_flight(&row[i]),
 		};
-		while (p->scenario < r->scenario_count &&
-		       strcmp(r->by_scenario[p->scenario].name,
-		              km_dataset_name(d, row[i].scenario)) != 0)
-			p->scenario++;
-		r->point_count++;
 	}
-	return 0;
+	groups_fini(&scenarios);
+	return r->point != NULL ? 0 : -ENOMEM;
 }
 
 int report_fill(struct km_eval_report *r, const struct km_dataset *d, const float *margin,

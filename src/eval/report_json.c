@@ -60,12 +60,15 @@ static void put_parts(struct km_json *j, const char *key, const char *name_key,
 	km_json_end(j, ']');
 }
 
-static void put_dataset(struct km_json *j, const struct km_dataset_stats *s)
+static void put_dataset(struct km_json *j, const struct km_eval_report *r)
 {
+	const struct km_dataset_stats *s = &r->stats;
+
 	km_json_key(j, "dataset");
 	km_json_begin(j, '{');
 	km_json_put_integer(j, "runs", (long long)s->runs);
 	km_json_put_integer(j, "traces", (long long)s->traces);
+	km_json_put_integer(j, "rows", (long long)r->rows);
 	km_json_put_integer(j, "withoutTrace", (long long)s->no_trace);
 	km_json_put_integer(j, "withoutLabel", (long long)s->no_label);
 	km_json_put_integer(j, "withoutRun", (long long)s->no_run);
@@ -84,7 +87,7 @@ void km_eval_report_json(const struct km_eval_report *r, struct km_buf *out)
 	km_json_put_string(&j, "protocol", km_protocol_name(r->protocol));
 	km_json_put_bool(&j, "inSample", r->in_sample);
 	km_json_put_bool(&j, "nowKnown", !r->mask_now);
-	km_json_put_integer(&j, "rows", (long long)r->rows);
+	km_json_put_integer(&j, "rows", (long long)r->metrics.scores.rows);
 	put_part(&j, "metrics", NULL, &r->metrics);
 	if (r->placement)
 		put_part(&j, "empty", NULL, &r->empty);
@@ -104,7 +107,7 @@ void km_eval_report_json(const struct km_eval_report *r, struct km_buf *out)
 		km_json_end(&j, '}');
 	}
 	km_json_end(&j, ']');
-	put_dataset(&j, &r->stats);
+	put_dataset(&j, r);
 	km_json_put_rounded(&j, "seconds", r->seconds, 3);
 	km_json_end(&j, '}');
 	km_buf_char(out, '\n');

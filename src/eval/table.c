@@ -5,6 +5,7 @@
  * node carries now, as a daemon without a pod watch does not know it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 #include "eval_internal.h"
 
-#define JUDGED_SEED 4 /* whichever: it only has to be the same each time */
+#define SAMPLE_CHANCE UINT_MAX /* what for; others are small */
+#define JUDGED_SEED   4        /* whichever: it only has to be the same each time */
 
 int subject_init(struct subject *s, const struct km_schema *schema, const char *const *names,
                  size_t count, struct km_err *err)
@@ -160,24 +162,45 @@ static void add_row(const struct km_dataset *d, const struct subject *s, size_t 
 	}
 }
 
-int table_build(const struct km_dataset *d, const struct subject *s, const bool *keep,
-                struct table *out, struct km_err *err)
+/* Is the row in a sample of that share of all? */
+static bool is_sampled(const struct subject *s, size_t row, double share)
+{
+	return share >= 1 || chance(&s->recipe, row, 0, SAMPLE_CHANCE) < share;
+}
+
+/* How many rows of a table at most come of a sample of those to keep. */
+static size_t expanded(const struct km_dataset *d, const struct subject *s, const bool *keep,
+                       double share)
 {
 	size_t row_count;
 	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
-	size_t most = 0;
+	size_t sum = 0;
+
+	for (size_t i = 0; i < row_count; i++) {
+		if ((keep == NULL || keep[i]) && is_sampled(s, i, share))
+			sum += KM_LAYOUT_N * windows_of(&s->recipe, km_dataset_windows(d, &row[i]));
+	}
+	return sum;
+}
+
+int table_build(const struct km_dataset *d, const struct subject *s, const bool *keep,
+                struct table *out, struct km_err *err)
+{
+	size_t most = expanded(d, s, keep, 1);
+	double share = fmin(1, (double)TABLE_ROWS_MAX / (double)most);
+	size_t row_count;
 	double sum = 0;
 
+	(void)km_dataset_rows(d, &row_count);
 	*out = (struct table){ .count = 0 };
-	for (size_t i = 0; i < row_count; i++) {
-		if (keep == NULL || keep[i])
-			most += KM_LAYOUT_N *
-			        windows_of(&s->recipe, km_dataset_windows(d, &row[i]));
-	}
+	if (share < 1)
+		most = expanded(d, s, keep, share);
 	if (table_alloc(out, most, s->column_count) != 0)
 		return km_err_set(err, ENOMEM, "training table: out of memory for %zu rows", most);
 	for (size_t i = 0; i < row_count; i++) {
-		for (int l = 0; (keep == NULL || keep[i]) && l < KM_LAYOUT_N; l++)
+		if ((keep != NULL && !keep[i]) || !is_sampled(s, i, share))
+			continue;
+		for (int l = 0; l < KM_LAYOUT_N; l++)
 			add_row(d, s, i, (enum km_layout_kind)l, out);
 	}
 	for (size_t i = 0; i < out->count; i++)

@@ -164,6 +164,9 @@ static int train(struct exam *e, const struct km_train_job *job, struct km_eval_
 		rc = km_err_set(err, EINTR, "training: stopped");
 	if (rc == 0)
 		rc = learner_trees.fit(&e->subject, &t, &state, err);
+	if (rc == 0 && e->options->progress != NULL &&
+	    e->options->progress(e->options->ctx, "training on everything", 1, 1) != 0)
+		rc = km_err_set(err, EINTR, "training: stopped");
 	if (rc == 0)
 		rc = exam_gain(e, state, r, err);
 	if (rc == 0)

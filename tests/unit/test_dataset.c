@@ -116,7 +116,7 @@ static void replicas_on_both_nodes_are_two_rows(void **state)
 	dataset_world_fini(&w);
 }
 
-static void a_blank_label_comes_from_the_own_campaign_or_not_at_all(void **state)
+static void a_blank_label_comes_from_the_baseline_or_not_at_all(void **state)
 {
 	struct km_dataset_stats stats;
 	const struct km_dataset_row *row;
@@ -125,28 +125,35 @@ static void a_blank_label_comes_from_the_own_campaign_or_not_at_all(void **state
 
 	(void)state;
 	dataset_world_init(&w);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 8; i++)
 		(void)dataset_world_run(&w, "Alpha_V01", "200", DATASET_LOCAL, 500 + i);
 	w.run[0].slowdown = NAN; /* p99 / own baseline */
 	w.run[0].p99_ms = 0.30;
+	w.run[0].baseline_ms = NAN;
 	w.run[0].own_baseline_ms = 0.20;
 	w.run[1].slowdown = NAN; /* no baseline at all */
 	w.run[1].p99_ms = 0.30;
+	w.run[1].baseline_ms = NAN;
 	w.run[1].own_baseline_ms = NAN;
 	w.run[2].slowdown = NAN; /* no latency */
 	w.run[3].rps = 0;
 	w.run[4].slowdown = 0;
 	w.run[5].slowdown = 1e30; /* numbers, but no measurements */
 	w.run[6].slowdown = 1e-6 / 2;
+	w.run[7].slowdown = NAN; /* p99 / the baseline that slowdown is defined by */
+	w.run[7].p99_ms = 0.30;
+	w.run[7].baseline_ms = 0.15;
+	w.run[7].own_baseline_ms = 0.20;
 	dataset_world_write(&w);
 	d = dataset_world_open(&w, false, names, NAMES);
-	row = row_at(d, 0, 1);
+	assert_true(near(row_at(d, 1, 2)->slowdown, 2));
+	row = row_at(d, 0, 2);
 	assert_true(near(row->slowdown, 1.5) && near(row->norm_perf, 1 / 1.5));
 	assert_true(row->rps == 500);
 	km_dataset_stats(d, &stats);
-	assert_int_equal(stats.runs, 7);
+	assert_int_equal(stats.runs, 8);
 	assert_int_equal(stats.no_label, 6);
-	assert_int_equal(stats.traces, 1); /* nobody reads what no row needs */
+	assert_int_equal(stats.traces, 2); /* nobody reads what no row needs */
 	assert_non_null(strstr(stats.first_bad, w.run[1].id));
 	assert_non_null(strstr(stats.first_bad, "no slowdown"));
 	km_dataset_free(d);
@@ -194,6 +201,26 @@ static void a_lighter_pair_is_the_node_with_less_on_it(void **state)
 }
 
 /* The candidate is the node beside the one that hosted the service. */
+/* For scoring, NP is 1 where nothing interferes, whether or not the file says so. */
+static void without_interference_a_pair_has_a_performance_of_one(void **state)
+{
+	struct dataset_world w;
+	struct km_dataset *d;
+
+	(void)state;
+	dataset_world_init(&w);
+	(void)dataset_world_run(&w, "Alpha_V01", "000", DATASET_NONE, 500);
+	(void)dataset_world_run(&w, "Alpha_V01", "000", DATASET_NONE, 1000);
+	dataset_world_pair(&w, 0, 1)->slowdown = 1.25;
+	dataset_world_write(&w);
+	dataset_world_replace(&w, "pairs.csv", ",norm_perf,", ",unknown,");
+	d = dataset_world_open(&w, true, names, NAMES);
+	assert_true(near(row_at(d, 0, 1)->slowdown, 1.25));
+	assert_true(row_at(d, 0, 1)->norm_perf == 1);
+	km_dataset_free(d);
+	dataset_world_fini(&w);
+}
+
 static void an_empty_candidate_is_the_other_node(void **state)
 {
 	const struct km_dataset_row *row;
@@ -363,8 +390,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_run_is_a_row_of_diagnosis),
 		cmocka_unit_test(replicas_on_both_nodes_are_two_rows),
-		cmocka_unit_test(a_blank_label_comes_from_the_own_campaign_or_not_at_all),
+		cmocka_unit_test(a_blank_label_comes_from_the_baseline_or_not_at_all),
 		cmocka_unit_test(a_lighter_pair_is_the_node_with_less_on_it),
+		cmocka_unit_test(without_interference_a_pair_has_a_performance_of_one),
 		cmocka_unit_test(an_empty_candidate_is_the_other_node),
 		cmocka_unit_test(families_are_those_of_the_pairs),
 		cmocka_unit_test(pairs_without_their_run_are_counted_and_named),

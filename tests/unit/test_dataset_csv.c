@@ -300,7 +300,8 @@ static void a_folder_that_is_none_says_so(void **state)
 	want_refusal(&w, -ENOENT, "/runs.csv", "No such file");
 	dataset_world_write(&w);
 	assert_int_equal(remove(dataset_world_path(&w, "pairs.csv")), 0);
-	want_refusal(&w, -ENOENT, "/pairs.csv", "No such file");
+	want_refusal(&w, -ENOENT,
+	             "a placement model is judged by pairs: ", "/pairs.csv: No such file");
 	dataset_world_write(&w);
 	dataset_world_put(&w, "runs.csv", "", 0);
 	want_refusal(&w, -EBADMSG, "/runs.csv", "empty, want a header");

@@ -373,6 +373,8 @@ static void folds_stop_when_asked_and_need_two_groups(void **state)
 	(void)state;
 	o.progress = stop;
 	assert_int_equal(km_evaluate(&o, KM_PROTOCOL_FAMILY, &r, &err), -EINTR);
+	assert_int_equal(km_evaluate(&o, KM_PROTOCOL_GIVEN, &r, &err), -EINTR);
+	assert_non_null(strstr(err.text, "stopped"));
 	o.progress = NULL;
 	dataset_world_init(&w);
 	dataset_world_plan(&w, 1);

@@ -391,6 +391,48 @@ static void it_stops_when_told_and_needs_two_groups(void **state)
 	dataset_world_fini(&w);
 }
 
+/* Of many folds some are judged, each as ever; the rows of the others stay without an answer. */
+static void of_too_many_folds_a_sample_is_judged(void **state)
+{
+	struct dataset_world w;
+	struct km_dataset *d = open_coded(&w);
+	size_t all = 0;
+	struct crossval cv = { .dataset = d,
+		               .protocol = KM_PROTOCOL_CAMPAIGN,
+		               .threads = 2,
+		               .what = "spy",
+		               .folds_max = CAMPAIGNS * CAMPAIGNS,
+		               .sampled_of = &all };
+	struct subject s;
+	size_t judged = 0;
+	size_t count;
+	float *out;
+
+	(void)state;
+	(void)km_dataset_rows(d, &count);
+	out = calloc(count * PREDICTIONS_PER_ROW, sizeof(*out));
+	protocol = cv.protocol;
+	spy_init(&s, d);
+	assert_int_equal(crossval_run(&cv, &s, out, NULL), 0);
+	assert_int_equal(fits, CAMPAIGNS * CAMPAIGNS); /* just as many as may be */
+	assert_int_equal(all, 0);
+	subject_fini(&s);
+	cv.folds_max--;
+	spy_init(&s, d);
+	assert_int_equal(crossval_run(&cv, &s, out, NULL), 0);
+	assert_int_equal(fits, FOLDS_SAMPLED);
+	assert_int_equal(all, CAMPAIGNS * CAMPAIGNS);
+	assert_int_equal(leaks, 0);
+	for (size_t k = 0; k < count * PREDICTIONS_PER_ROW; k++)
+		judged += !isnan(out[k]);
+	assert_int_equal(judged, asked * 2);
+	assert_true(judged < count * PREDICTIONS_PER_ROW);
+	subject_fini(&s);
+	free(out);
+	km_dataset_free(d);
+	dataset_world_fini(&w);
+}
+
 static void protocols_have_names(void **state)
 {
 	(void)state;
@@ -413,6 +455,7 @@ int main(void)
 		cmocka_unit_test(counters_of_a_left_out_scenario_are_left_out_too),
 		cmocka_unit_test(a_scheduler_is_judged_by_one_window_a_diagnosis_by_all),
 		cmocka_unit_test(it_stops_when_told_and_needs_two_groups),
+		cmocka_unit_test(of_too_many_folds_a_sample_is_judged),
 		cmocka_unit_test(protocols_have_names),
 	};
 

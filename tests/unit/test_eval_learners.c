@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "km/base/buf.h"
 #include "km/base/rng.h"
 
 #include "eval/eval_internal.h"
@@ -215,7 +216,9 @@ static void trees_never_predict_less_for_more_in_flight(void **state)
 static const char *const columns[] = { "node.ipc.mean", "peer.ipc.mean", "rest.ipc.mean",
 	                               "pod.rps",       "pod.rps_now",   "inflight.cpu" };
 #define COLUMNS KM_ARRAY_LEN(columns)
+#define LOAD    3
 #define NOW     4
+#define MANY    36000 /* pairs of which there are nine times as many rows of a table */
 
 /* A lighter pair with interference, one without, and an empty one. */
 static struct km_dataset *small_folder(struct dataset_world *w)
@@ -388,6 +391,49 @@ static void what_is_carried_now_is_hidden_in_a_share_of_rows(void **state)
 	dataset_world_fini(&w);
 }
 
+/* What there is too much of is learned from in an even sample, the same one each time. */
+static void of_too_many_rows_a_sample_is_learned_from(void **state)
+{
+	struct km_recipe r = plain_recipe();
+	struct dataset_world w;
+	struct km_dataset *d;
+	struct km_buf text;
+	struct table t;
+	struct table again;
+	double early = 0;
+	double high = 0;
+
+	(void)state;
+	r.windows = 0; /* nine rows of the table for each */
+	dataset_world_init(&w);
+	(void)dataset_world_run(&w, "Alpha_V01", "000", DATASET_NONE, 500);
+	dataset_world_write(&w);
+	km_buf_init(&text);
+	km_buf_printf(&text, "kind,role,before_run_id,candidate_cores,before_replicas,before_rps,"
+	                     "campaign,scenario,placement,replicas,rps,slowdown\n");
+	for (size_t i = 0; i < MANY; i++)
+		km_buf_printf(&text, "lighter,score,%s,3-5,1,500,A,s,local,1,%d,%d\n", w.run[0].id,
+		              i < MANY / 2 ? 1000 : 2000, i % 2 == 0 ? 2 : 4);
+	dataset_world_put(&w, "pairs.csv", text.data, text.len);
+	km_buf_fini(&text);
+	d = dataset_world_open(&w, true, columns, COLUMNS);
+	build(d, &r, NULL, &t);
+	assert_true(t.count > TABLE_ROWS_MAX * 98 / 100 && t.count < TABLE_ROWS_MAX * 102 / 100);
+	for (size_t i = 0; i < t.count; i++) {
+		early += t.rows[i * COLUMNS + LOAD] == 1000;
+		high += t.labels[i] > 1;
+	}
+	assert_true(fabs(early / (double)t.count - 0.5) < 0.02);
+	assert_true(fabs(high / (double)t.count - 0.5) < 0.02);
+	build(d, &r, NULL, &again);
+	assert_int_equal(again.count, t.count);
+	assert_memory_equal(again.labels, t.labels, t.count * sizeof(*t.labels));
+	table_fini(&again);
+	table_fini(&t);
+	km_dataset_free(d);
+	dataset_world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +444,7 @@ int main(void)
 		cmocka_unit_test(trees_never_predict_less_for_more_in_flight),
 		cmocka_unit_test(each_row_comes_in_each_layout_and_window),
 		cmocka_unit_test(the_recipe_weighs_layouts_and_kinds),
+		cmocka_unit_test(of_too_many_rows_a_sample_is_learned_from),
 		cmocka_unit_test(what_is_carried_now_is_hidden_in_a_share_of_rows),
 	};
 

@@ -226,7 +226,8 @@ static void a_report_of_placement_has_its_shape(void **state)
 	assert_true(fabs(score(part, "mae") / r.metrics.scores.mae - 1) < 1e-5);
 	assert_true(fabs(score(part, "regret") - r.metrics.scores.regret) < 1e-5);
 	assert_int_equal((int)score(part, "rows"), (int)r.metrics.scores.rows);
-	assert_int_equal((int)score(report, "rows"), (int)r.rows);
+	assert_int_equal((int)score(report, "rows"), (int)r.metrics.scores.rows);
+	assert_int_equal((int)score(cJSON_GetObjectItem(report, "dataset"), "rows"), (int)r.rows);
 	assert_true(r.rows > r.metrics.scores.rows + r.empty.scores.rows); /* in flight too */
 	/* the same rows in each layout; scenarios add up */
 	cJSON_ArrayForEach(part, cJSON_GetObjectItem(report, "byLayout"))
@@ -291,6 +292,56 @@ static void a_score_that_does_not_exist_is_null(void **state)
 	assert_int_equal((int)score(part, "rows"), 0);
 	assert_true(cJSON_IsNull(cJSON_GetObjectItem(part, "mae")));
 	cJSON_Delete(report);
+	km_eval_report_fini(&r);
+	dataset_world_fini(&w);
+}
+
+/* A name is longer than what a report keeps of it, and yet one group. */
+static void a_group_is_told_by_its_whole_name(void **state)
+{
+	struct km_eval_options o = eval_options(&shared, "model.ubj");
+	struct dataset_world w;
+	struct km_eval_report r;
+	struct km_buf text;
+	char campaign[2][400];
+	size_t rows = 0;
+
+	(void)state;
+	dataset_world_init(&w);
+	dataset_world_plan(&w, 2);
+	dataset_world_write(&w);
+	for (int i = 0; i < 2; i++) {
+		memset(campaign[i], 'x', sizeof(campaign[i]));
+		(void)snprintf(campaign[i] + 300, 20, "_V0%d", i + 1);
+	}
+	km_buf_init(&text);
+	km_buf_printf(&text, "kind,role,before_run_id,candidate_cores,before_replicas,before_rps,"
+	                     "campaign,scenario,placement,replicas,rps,slowdown\n");
+	for (size_t i = 0; i < 40; i++)
+		km_buf_printf(&text, "lighter,score,%s,3-5,1,100,%s,c%zu_l0_m0,local,1,1000,%zu\n",
+		              w.run[0].id, campaign[i % 2], i % 4, 1 + i % 4);
+	dataset_world_put(&w, "pairs.csv", text.data, text.len);
+	km_buf_fini(&text);
+	o.dataset = w.dir;
+	eval_ok(&o, KM_PROTOCOL_GIVEN, &r);
+	assert_int_equal(r.metrics.scores.rows, 40);
+	assert_int_equal(r.campaign_count, 2);
+	assert_int_equal(r.scenario_count, 4);
+	for (size_t i = 0; i < r.scenario_count; i++) {
+		assert_int_equal(r.by_scenario[i].scores.rows, 10);
+		rows += r.by_scenario[i].scores.rows;
+	}
+	assert_int_equal(rows, 40);
+	for (size_t i = 0; i < r.campaign_count; i++)
+		assert_int_equal(r.by_campaign[i].scores.rows, 20);
+	/* each point is in the group of its own label */
+	for (size_t i = 0; i < r.point_count; i++) {
+		const struct km_eval_point *p = &r.point[i];
+
+		if (p->kind == KM_ROW_LIGHTER)
+			assert_true((double)p->slowdown ==
+			            strtod(r.by_scenario[p->scenario].name + 1, NULL) + 1);
+	}
 	km_eval_report_fini(&r);
 	dataset_world_fini(&w);
 }
@@ -365,6 +416,7 @@ int main(void)
 		cmocka_unit_test(a_report_of_placement_has_its_shape),
 		cmocka_unit_test(a_report_of_diagnosis_has_no_empty),
 		cmocka_unit_test(a_score_that_does_not_exist_is_null),
+		cmocka_unit_test(a_group_is_told_by_its_whole_name),
 		cmocka_unit_test(names_from_outside_are_escaped),
 		cmocka_unit_test(the_text_has_the_same_figures),
 	};

@@ -38,6 +38,12 @@ struct km_scores {
 	double coverage90;       /* share of measured slowdowns inside the interval */
 };
 
+/*
+ * A decision between very many nodes has a square of pairs: beyond so many others, each row meets
+ * an even sample of them.
+ */
+#define KM_SCORES_PEERS_MAX 1024
+
 /* One number of km_scores, for loops over all of them. */
 struct km_score_field {
 	const char *json;  /* "mae" */
