@@ -23,7 +23,7 @@ struct incumbent {
 	struct project_subject who;
 	struct project_result result;
 	const struct km_policy *policy;
-	double pods;
+	double pods, in_flight; /* those of them that counters do not show */
 };
 
 struct evaluated {
@@ -178,6 +178,8 @@ static void find_incumbents(struct evaluator *e, struct evaluated *n)
 			n->incumbents++;
 		}
 		n->incumbent[i].pods += item->weight;
+		n->incumbent[i].in_flight += km_ledger_unseen(
+			item, decide_window_end_ns(n->node.features), decide_window_s(c));
 	}
 }
 
@@ -199,6 +201,7 @@ static void keep_harm(const struct decide_context *c, const struct evaluated *n,
 			.high = one->result.known ? exp(one->result.high) : NAN,
 			.max_slowdown = one->who.workload.max_slowdown,
 			.weight = one->policy->weight * one->pods,
+			.in_flight = one->policy->weight * one->in_flight,
 		};
 		pods += one->pods;
 	}

@@ -79,11 +79,56 @@ static double ratio(double slowdown, double limit)
 	return slowdown > 1 ? log(slowdown) / log(limit) : 0;
 }
 
+static bool counts(const struct km_incumbent *i)
+{
+	return i->slowdown > 0 && i->weight > 0;
+}
+
+/* The weighted mean of those that counters show, and of those in flight above `least`; 0 of none.
+ */
+static double mean_above(const struct km_incumbent *i, size_t count, double risk, double least)
+{
+	double weights = 0;
+	double sum = 0;
+
+	for (size_t k = 0; k < count; k++) {
+		double harm;
+		double weight;
+
+		if (!counts(&i[k])) {
+			continue;
+		}
+		harm = ratio(km_place_risk(i[k].slowdown, i[k].high, risk),
+		             km_place_limit(i[k].max_slowdown));
+		weight = harm > least ? i[k].weight : i[k].weight - i[k].in_flight;
+		if (weight > 0) {
+			weights += weight;
+			sum += weight * harm;
+		}
+	}
+	return weights > 0 ? sum / weights : 0;
+}
+
+/* Who is above a mean raises it, so each round brings it nearer to the largest, and reaches it. */
+static double largest_mean(const struct km_incumbent *i, size_t count, double risk)
+{
+	double mean = mean_above(i, count, risk, INFINITY);
+
+	for (size_t round = 0; round <= count; round++) {
+		double more = mean_above(i, count, risk, mean);
+
+		if (!(more > mean)) {
+			break;
+		}
+		mean = more;
+	}
+	return mean;
+}
+
 void km_place_harm(const struct km_incumbent *i, size_t count, double risk,
                    struct km_place_harm *out)
 {
 	double weights = 0;
-	double means = 0;
 	double logs = 0;
 
 	*out = (struct km_place_harm){ .slowdown = NAN, .worst_of = count };
@@ -91,7 +136,7 @@ void km_place_harm(const struct km_incumbent *i, size_t count, double risk,
 		double limit = km_place_limit(i[k].max_slowdown);
 		double r = ratio(i[k].slowdown, limit);
 
-		if (!(i[k].slowdown > 0) || !(i[k].weight > 0)) {
+		if (!counts(&i[k])) {
 			continue;
 		}
 		if (out->worst_of == count || r > out->worst) {
@@ -99,11 +144,10 @@ void km_place_harm(const struct km_incumbent *i, size_t count, double risk,
 			out->worst_of = k;
 		}
 		weights += i[k].weight;
-		means += i[k].weight * ratio(km_place_risk(i[k].slowdown, i[k].high, risk), limit);
 		logs += i[k].weight * log(i[k].slowdown);
 	}
 	if (weights > 0) {
-		out->mean = means / weights;
+		out->mean = largest_mean(i, count, risk);
 		out->slowdown = exp(logs / weights);
 	}
 }

@@ -184,6 +184,36 @@ static void weights_and_the_worst_are_told_apart(void **state)
 	world_fini(&w);
 }
 
+/* A pod that comes and is hardly harmed itself makes what the others suffer no smaller. */
+static void a_protected_pod_in_flight_never_raises_a_score(void **state)
+{
+	struct km_pod l3 = pod_of("l3-1", "batch", "l3");
+	struct km_pod db = labelled("db-1", "db", "", of_db);
+	struct km_pod web = labelled("web-1", "web", "", of_web);
+	struct km_policy p[2] = { policy_of("web", "web", 1.5), policy_of("db", "db", 50) };
+	struct km_decision_node before;
+	struct km_decision_node after;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1);
+	w.settings.unknown_slowdown = 1;
+	world_set(&w);
+	use_policies(&w, p, 2);
+	publish_all(&w, 0.5);
+	km_decide_set_feed(w.decide, true);
+	bind_pod(&w, &web, 0, w.now_ns - 1000 * S);
+	before = look(&w, &l3, 0);
+	bind_pod(&w, &db, 0, KM_DECIDE_NOT_YET);
+	after = look(&w, &l3, 0);
+	assert_int_equal(after.harm.pods, 2);
+	assert_true(after.scored >= before.scored);
+	assert_true(after.verdict.score <= before.verdict.score);
+	km_decide_pod_running(w.decide, db.uid, w.now_ns - 1000 * S);
+	assert_true(look(&w, &l3, 0).scored < before.scored); /* it is there: the mean of both */
+	world_fini(&w);
+}
+
 /* ---- where there are no counters ---- */
 static void learned_effects_stand_in_for_counters(void **state)
 {
@@ -415,6 +445,7 @@ int main(void)
 		cmocka_unit_test(without_a_feed_there_are_no_incumbents),
 		cmocka_unit_test(replicas_of_the_newcomer_are_no_incumbents),
 		cmocka_unit_test(weights_and_the_worst_are_told_apart),
+		cmocka_unit_test(a_protected_pod_in_flight_never_raises_a_score),
 		cmocka_unit_test(learned_effects_stand_in_for_counters),
 		cmocka_unit_test(effects_put_no_unmeasured_node_before_measured_ones),
 		cmocka_unit_test(old_data_is_less_certain_then_stale),

@@ -75,10 +75,10 @@ static void a_wider_interval_never_scores_higher(void **state)
 static void harm_is_told_as_the_worst_and_the_weighted_mean(void **state)
 {
 	const struct km_incumbent i[] = {
-		{ 1.2, NAN, 2, 1 },
-		{ 1.5, NAN, 1.25, 3 },
-		{ NAN, NAN, 2, 100 }, /* nobody knows: not counted */
-		{ 9, NAN, 1.2, 0 },   /* no weight: nor this */
+		{ 1.2, NAN, 2, 1, 0 },
+		{ 1.5, NAN, 1.25, 3, 0 },
+		{ NAN, NAN, 2, 100, 0 }, /* nobody knows: not counted */
+		{ 9, NAN, 1.2, 0, 0 },   /* no weight: nor this */
 	};
 	double a = log(1.2) / log(2);
 	double b = log(1.5) / log(1.25);
@@ -92,10 +92,54 @@ static void harm_is_told_as_the_worst_and_the_weighted_mean(void **state)
 	assert_true(fabs(h.slowdown - exp((log(1.2) + 3 * log(1.5)) / 4)) < 1e-12);
 	km_place_harm(i, 0, 0.5, &h);
 	assert_true(h.worst == 0 && h.mean == 0 && h.worst_of == 0 && isnan(h.slowdown));
-	km_place_harm(&(struct km_incumbent){ INFINITY, NAN, INFINITY, 1 }, 1, 0.5, &h);
+	km_place_harm(&(struct km_incumbent){ INFINITY, NAN, INFINITY, 1, 0 }, 1, 0.5, &h);
 	assert_true(isinf(h.worst) && isinf(h.mean));
-	km_place_harm(&(struct km_incumbent){ 0.5, NAN, 2, 1 }, 1, 0.5, &h);
+	km_place_harm(&(struct km_incumbent){ 0.5, NAN, 2, 1, 0 }, 1, 0.5, &h);
 	assert_true(h.worst == 0 && h.mean == 0 && h.slowdown == 0.5); /* nobody gains by it */
+}
+
+static void one_more_in_flight_never_lowers_the_mean(void **state)
+{
+	struct km_rng rng;
+
+	(void)state;
+	km_rng_init(&rng, 31);
+	for (int round = 0; round < 2000; round++) {
+		struct km_incumbent i[6];
+		size_t count = 1 + km_rng_below(&rng, 5);
+		double risk = 0.5 + 0.45 * km_rng_unit(&rng);
+		struct km_place_harm before;
+		struct km_place_harm after;
+		double plain = 0;
+		double weights = 0;
+
+		for (size_t k = 0; k <= count; k++) {
+			double weight = 0.1 + 5 * km_rng_unit(&rng);
+
+			i[k] = (struct km_incumbent){ .slowdown = 0.8 + 2 * km_rng_unit(&rng),
+				                      .high = 4,
+				                      .max_slowdown = 1.1 + 3 * km_rng_unit(&rng),
+				                      .weight = weight };
+			i[k].in_flight = k == count                   ? weight
+			                 : km_rng_below(&rng, 2) == 0 ? 0
+			                                              : weight * km_rng_unit(&rng);
+			if (k < count) {
+				double s = km_place_risk(i[k].slowdown, i[k].high, risk);
+
+				plain += weight * fmax(log(s), 0) / log(i[k].max_slowdown);
+				weights += weight;
+			}
+		}
+		km_place_harm(i, count, risk, &before);
+		km_place_harm(i, count + 1, risk, &after);
+		assert_true(after.mean >= before.mean - 1e-12);
+		assert_true(before.mean >= plain / weights - 1e-12);
+		i[count].in_flight = 0;
+		for (size_t k = 0; k < count; k++)
+			i[k].in_flight = 0;
+		km_place_harm(i, count, risk, &before);
+		assert_true(fabs(before.mean - plain / weights) < 1e-9);
+	}
 }
 
 static void each_switch_of_harm_does_its_own_part(void **state)
@@ -198,6 +242,7 @@ int main(void)
 		cmocka_unit_test(risk_goes_from_the_prediction_to_its_bound),
 		cmocka_unit_test(a_wider_interval_never_scores_higher),
 		cmocka_unit_test(harm_is_told_as_the_worst_and_the_weighted_mean),
+		cmocka_unit_test(one_more_in_flight_never_lowers_the_mean),
 		cmocka_unit_test(each_switch_of_harm_does_its_own_part),
 		cmocka_unit_test(harm_comes_on_top_of_the_own_slowdown),
 		cmocka_unit_test(more_harm_never_scores_higher),

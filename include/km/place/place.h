@@ -116,16 +116,21 @@ struct km_incumbent {
 	double slowdown; /* of its own, with the newcomer there; NaN = not known: not counted */
 	double high;
 	double max_slowdown;
-	double weight; /* > 0; of all it stands for */
+	double weight;    /* > 0; of all it stands for */
+	double in_flight; /* that part of the weight which counters do not show yet */
 };
 
 struct km_place_harm {
 	double worst;    /* the largest ln(slowdown) / ln(max_slowdown), >= 0 */
-	double mean;     /* weighted, each at `risk` of its interval, >= 0 */
+	double mean;     /* weighted, each at `risk` of its interval, >= 0; see below */
 	double slowdown; /* weighted geometric mean of the slowdowns; NaN without any */
 	size_t worst_of; /* position of the worst; count without any */
 };
 
+/*
+ * A pod that comes and suffers little would make the mean smaller, and the node look better than
+ * without it. So of those in flight as many count as make it largest: one more never lowers it.
+ */
 void km_place_harm(const struct km_incumbent *i, size_t count, double risk,
                    struct km_place_harm *out);
 
