@@ -58,11 +58,12 @@ static void any_feed(struct km_rng *rng, struct world *w, uint32_t *serial)
 static void learn_anything(struct km_rng *rng, struct world *w)
 {
 	for (size_t a = 1; a < KM_ARRAY_LEN(classes); a++) {
-		for (size_t b = 1; b < KM_ARRAY_LEN(classes); b++)
+		for (size_t b = 1; b < KM_ARRAY_LEN(classes); b++) {
 			(void)km_decide_observe_effect(
 				w->decide, 0, km_decide_effects_key(classes[a], strlen(classes[a])),
 				km_decide_effects_key(classes[b], strlen(classes[b])),
 				km_rng_unit(rng) - 0.5, 5);
+		}
 	}
 }
 
