@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "km/base/buf.h"
+#include "km/base/err.h"
 
 /* Exit codes of every command. */
 enum km_cli_exit {
@@ -41,6 +42,13 @@ int km_cli_search(int argc, char **argv); /* search.c */
 
 /* What other policies would have done: simulate.c */
 int km_cli_simulate(int argc, char **argv);
+
+/* Reports: report.c. Each returns an exit code. */
+int km_cli_show(const struct km_buf *report); /* on standard output */
+/* rc, missing: of making the page; missing->code says that it lacks plots. What is wrong is told.
+ */
+int km_cli_write_page(const char *path, int rc, const struct km_buf *page,
+                      const struct km_err *missing);
 
 /* A model file: model.c */
 int km_cli_model(int argc, char **argv);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "km/base/buf.h"
-#include "km/base/file.h"
 #include "km/base/num.h"
 
 #include "cli_internal.h"
@@ -201,8 +200,7 @@ static int show(const struct km_eval_report *report, bool json)
 		km_eval_report_json(report, &out);
 	else
 		km_eval_report_text(report, &out);
-	rc = km_buf_ok(&out) && fwrite(out.data, 1, out.len, stdout) == out.len ? KM_CLI_OK
-	                                                                        : KM_CLI_FAILED;
+	rc = km_cli_show(&out);
 	km_buf_fini(&out);
 	return rc;
 }
@@ -211,7 +209,6 @@ static int show(const struct km_eval_report *report, bool json)
 static int write_page(const struct km_eval_report *report, const char *path)
 {
 	struct km_err missing = { .code = 0 };
-	struct km_err err = { .code = 0 };
 	struct km_buf out;
 	int rc;
 
@@ -219,22 +216,9 @@ static int write_page(const struct km_eval_report *report, const char *path)
 		return KM_CLI_OK;
 	km_buf_init(&out);
 	rc = km_eval_report_html(report, NULL, &out, &missing);
-	if (rc != 0)
-		(void)km_err_set(&err, ENOMEM, "%s: out of memory", path);
-	else
-		rc = km_file_write_atomic(path, out.data, out.len, &err);
+	rc = km_cli_write_page(path, rc, &out, &missing);
 	km_buf_fini(&out);
-	if (rc != 0) {
-		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
-	}
-	if (missing.code == ENOENT)
-		fprintf(stderr, "kubemarla: %s has no plots: %s (Debian package gnuplot-nox)\n",
-		        path, missing.text);
-	else if (missing.code != 0)
-		fprintf(stderr, "kubemarla: %s lacks plots: %s\n", path, missing.text);
-	fprintf(stderr, "kubemarla: wrote %s\n", path);
-	return KM_CLI_OK;
+	return rc;
 }
 
 /* Shows the report and writes the page; the worse of their exit codes. */

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "km/base/file.h"
 #include "km/base/num.h"
 #include "km/sim/sim.h"
 
@@ -265,8 +264,7 @@ static int show(const struct km_sim_report *report, bool json)
 		km_sim_report_json(report, &out);
 	else
 		km_sim_report_text(report, &out);
-	rc = km_buf_ok(&out) && fwrite(out.data, 1, out.len, stdout) == out.len ? KM_CLI_OK
-	                                                                        : KM_CLI_FAILED;
+	rc = km_cli_show(&out);
 	km_buf_fini(&out);
 	return rc;
 }
@@ -275,7 +273,6 @@ static int show(const struct km_sim_report *report, bool json)
 static int write_page(const struct km_sim_report *report, const char *path)
 {
 	struct km_err missing = { .code = 0 };
-	struct km_err err = { .code = 0 };
 	struct km_buf out;
 	int rc;
 
@@ -283,22 +280,9 @@ static int write_page(const struct km_sim_report *report, const char *path)
 		return KM_CLI_OK;
 	km_buf_init(&out);
 	rc = km_sim_report_html(report, NULL, &out, &missing);
-	if (rc != 0)
-		(void)km_err_set(&err, ENOMEM, "%s: out of memory", path);
-	else
-		rc = km_file_write_atomic(path, out.data, out.len, &err);
+	rc = km_cli_write_page(path, rc, &out, &missing);
 	km_buf_fini(&out);
-	if (rc != 0) {
-		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
-	}
-	if (missing.code == ENOENT)
-		fprintf(stderr, "kubemarla: %s has no plots: %s (Debian package gnuplot-nox)\n",
-		        path, missing.text);
-	else if (missing.code != 0)
-		fprintf(stderr, "kubemarla: %s lacks plots: %s\n", path, missing.text);
-	fprintf(stderr, "kubemarla: wrote %s\n", path);
-	return KM_CLI_OK;
+	return rc;
 }
 
 static int failed(int rc, const struct km_err *err)
