@@ -161,3 +161,15 @@ void tool_run_program(const char *name, const char *const *args, const char *inp
 	(void)km_buf_cstr(&r->out);
 	(void)km_buf_cstr(&r->err);
 }
+
+void tool_want_code(const struct tool_result *r, int code)
+{
+	if (r->code != code)
+		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
+}
+
+void tool_want_text(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("no \"%s\" in\n%s", part, text);
+}

@@ -25,4 +25,8 @@ void tool_run(const char *const *args, const char *input, unsigned columns, stru
 void tool_run_program(const char *name, const char *const *args, const char *input,
                       unsigned columns, struct tool_result *r);
 
+/* Fails the test, with what it printed, unless it ended so; unless `part` is in the text. */
+void tool_want_code(const struct tool_result *r, int code);
+void tool_want_text(const char *text, const char *part);
+
 #endif

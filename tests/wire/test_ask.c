@@ -72,18 +72,6 @@ static int tear_down(void **state)
 #define RUN(w, input, columns, ...)                                                                \
 	tool_run((const char *[]){ __VA_ARGS__, NULL }, input, columns, &(w)->r)
 
-static void want_code(const struct tool_result *r, int code)
-{
-	if (r->code != code)
-		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
-}
-
-static void want_text(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in\n%s", part, text);
-}
-
 /* Scores by design.md's formula: 10 (1 - 0.8 ln s / ln 3) up to 3, 10 * 0.2 ln 3 / ln s above; who
  * has no counters gets the middle, or less where the median of the others is lower. */
 static const char table[] =
@@ -106,7 +94,7 @@ static void ask_shows_the_best_node_first(void **state)
 	struct world *w = *state;
 
 	RUN(w, request, 0, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	assert_string_equal(w->r.out.data, table);
 	assert_string_equal(w->r.err.data, "");
 }
@@ -123,7 +111,7 @@ static void ask_reads_files_and_takes_addresses(void **state)
 	(void)snprintf(path, sizeof(path), "%s/request.json", w->d.dir);
 	RUN(w, NULL, 0, "ask", "--server", address, "--file", path);
 	free(address);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	assert_string_equal(w->r.out.data, table);
 }
 
@@ -136,9 +124,9 @@ static void ask_reads_answers_with_whole_nodes(void **state)
 	struct world *w = *state;
 
 	RUN(w, nodes, 0, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\nquiet  uncore      1.04   0.83 - 1.43     10  pass    ");
-	want_text(w->r.out.data, "\nnoisy  uncore      2.41   1.88 - 3.41      2  pass    ");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\nquiet  uncore      1.04   0.83 - 1.43     10  pass    ");
+	tool_want_text(w->r.out.data, "\nnoisy  uncore      2.41   1.88 - 3.41      2  pass    ");
 }
 
 static void ask_about_no_node_is_an_empty_table(void **state)
@@ -146,9 +134,9 @@ static void ask_about_no_node_is_an_empty_table(void **state)
 	struct world *w = *state;
 
 	RUN(w, "{\"NodeNames\":[]}", 0, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\nNODE  TIER  SLOWDOWN");
-	want_text(w->r.out.data, "\nThe request names no node.\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\nNODE  TIER  SLOWDOWN");
+	tool_want_text(w->r.out.data, "\nThe request names no node.\n");
 }
 
 static void ask_as_json_has_all_three_answers(void **state)
@@ -157,7 +145,7 @@ static void ask_as_json_has_all_three_answers(void **state)
 	cJSON *tree;
 
 	RUN(w, request, 0, "ask", "-s", w->url, "-f", "-", "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = cJSON_Parse(w->r.out.data);
 	assert_non_null(tree);
 	assert_int_equal(cJSON_GetArraySize(tree), 3);
@@ -187,9 +175,9 @@ static void top_shows_all_nodes_and_what_they_measure(void **state)
 	/* Without a request `ask` is the same. */
 	for (int i = 0; i < 2; i++) {
 		RUN(w, NULL, 0, i == 0 ? "top" : "ask", "-s", w->url);
-		want_code(&w->r, 0);
+		tool_want_code(&w->r, 0);
 		for (size_t k = 0; k < sizeof(lines) / sizeof(lines[0]); k++)
-			want_text(w->r.out.data, lines[k]);
+			tool_want_text(w->r.out.data, lines[k]);
 	}
 }
 
@@ -199,7 +187,7 @@ static void top_as_json_is_the_answer_as_it_came(void **state)
 	cJSON *tree;
 
 	RUN(w, NULL, 0, "top", "--json", "-s", w->url);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = cJSON_Parse(w->r.out.data);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(tree, "nodes")), 4);
 	cJSON_Delete(tree);
@@ -236,22 +224,22 @@ static void tables_fit_the_terminal(void **state)
 	struct world *w = *state;
 
 	RUN(w, names, 100, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	want_within(w->r.out.data, 100);
-	want_text(w->r.out.data,
-	          "\na-node-with-a-rather-long-name  none "); /* reasons are cut first */
-	want_text(w->r.out.data, "...\n");
+	tool_want_text(w->r.out.data,
+	               "\na-node-with-a-rather-long-name  none "); /* reasons are cut first */
+	tool_want_text(w->r.out.data, "...\n");
 	RUN(w, names, 80, "ask", "-s", w->url, "-f", "-");
 	want_within(w->r.out.data, 80);
-	want_text(w->r.out.data, "\na-node-with-...  none "); /* then names */
+	tool_want_text(w->r.out.data, "\na-node-with-...  none "); /* then names */
 	RUN(w, NULL, 72, "top", "-s", w->url);
 	want_within(w->r.out.data, 72);
-	want_text(w->r.out.data, "SCORE    IPC");
+	tool_want_text(w->r.out.data, "SCORE    IPC");
 	assert_null(strstr(w->r.out.data, "MEM WRITE"));
 	/* What cannot be, is not: figures are never cut. */
 	RUN(w, names, 10, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "1.04   0.83 - 1.43");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "1.04   0.83 - 1.43");
 }
 
 static void an_unreachable_daemon_is_told_with_what_to_start(void **state)
@@ -259,13 +247,13 @@ static void an_unreachable_daemon_is_told_with_what_to_start(void **state)
 	struct world *w = *state;
 
 	RUN(w, request, 0, "ask", "-s", "127.0.0.1:1", "-f", "-");
-	want_code(&w->r, 1);
+	tool_want_code(&w->r, 1);
 	assert_string_equal(w->r.out.data, "");
-	want_text(w->r.err.data, "kubemarla: http://127.0.0.1:1/filter: ");
-	want_text(w->r.err.data, "`kubemarlad -c FILE` starts one, `make run`");
+	tool_want_text(w->r.err.data, "kubemarla: http://127.0.0.1:1/filter: ");
+	tool_want_text(w->r.err.data, "`kubemarlad -c FILE` starts one, `make run`");
 	RUN(w, NULL, 0, "top", "-s", "127.0.0.1:1");
-	want_code(&w->r, 1);
-	want_text(w->r.err.data, "http://127.0.0.1:1/v1/nodes: ");
+	tool_want_code(&w->r, 1);
+	tool_want_text(w->r.err.data, "http://127.0.0.1:1/v1/nodes: ");
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -274,23 +262,24 @@ static void what_is_wrong_is_named(void **state)
 	char base[128];
 
 	RUN(w, "{\"NodeNames\":7}", 0, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "/filter: status 400: NodeNames: JSON: byte 13: saw a number, "
-	                         "want an array\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data,
+	               "/filter: status 400: NodeNames: JSON: byte 13: saw a number, "
+	               "want an array\n");
 	RUN(w, "", 0, "ask", "-s", w->url, "-f", "-");
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "status 400: JSON: byte 0: saw the end, want an object\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "status 400: JSON: byte 0: saw the end, want an object\n");
 	RUN(w, NULL, 0, "ask", "-s", w->url, "-f", "no-such-file");
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "kubemarla: no-such-file: No such file or directory\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "kubemarla: no-such-file: No such file or directory\n");
 	RUN(w, NULL, 0, "top", "-s", "ftp://127.0.0.1");
-	want_code(&w->r, 1);
-	want_text(w->r.err.data, "want a URL of http:// or https://\n");
+	tool_want_code(&w->r, 1);
+	tool_want_text(w->r.err.data, "want a URL of http:// or https://\n");
 	(void)snprintf(base, sizeof(base), "%sv2", w->url);
 	RUN(w, NULL, 0, "top", "-s", base);
-	want_code(&w->r, 1);
-	want_text(w->r.err.data, "/v2/v1/nodes: status 404: ");
-	want_text(w->r.err.data, "Is it a kubemarlad, with the role extender?\n");
+	tool_want_code(&w->r, 1);
+	tool_want_text(w->r.err.data, "/v2/v1/nodes: status 404: ");
+	tool_want_text(w->r.err.data, "Is it a kubemarlad, with the role extender?\n");
 }
 
 static void arguments_are_explained(void **state)
@@ -308,15 +297,15 @@ static void arguments_are_explained(void **state)
 		for (int k = 0; k < 3; k++)
 			args[k] = strsep(&rest, " ");
 		tool_run(args, NULL, 0, &w->r);
-		want_code(&w->r, 2);
-		want_text(w->r.err.data, "Usage: kubemarla ");
+		tool_want_code(&w->r, 2);
+		tool_want_text(w->r.err.data, "Usage: kubemarla ");
 	}
 	RUN(w, NULL, 0, "ask", "--help");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "Usage: kubemarla ask [-s URL] [-f FILE] [--json]\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "Usage: kubemarla ask [-s URL] [-f FILE] [--json]\n");
 	RUN(w, NULL, 0, "help", "top");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "Usage: kubemarla top [-s URL] [--json]\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "Usage: kubemarla top [-s URL] [--json]\n");
 }
 
 int main(void)

@@ -50,18 +50,6 @@ static int tear_down(void **state)
 
 #define RUN(w, ...) tool_run((const char *[]){ __VA_ARGS__, NULL }, NULL, 0, &(w)->r)
 
-static void want_code(const struct tool_result *r, int code)
-{
-	if (r->code != code)
-		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
-}
-
-static void want_text(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in\n%s", part, text);
-}
-
 static double number(const cJSON *object, const char *key)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -96,7 +84,7 @@ static cJSON *replay(struct world *w, const char *path, const char *model)
 	cJSON *tree;
 
 	RUN(w, "replay", path, "--model", model, "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = cJSON_Parse(w->r.out.data);
 	assert_non_null(tree);
 	return tree;
@@ -204,13 +192,13 @@ static void a_log_gives_the_answer_it_always_gave(void **state)
 
 	daemon_write(&w->d, "decisions.log", golden_log);
 	RUN(w, "replay", w->log, "--model", MODEL, "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	assert_string_equal(w->r.err.data, "");
 	assert_string_equal(w->r.out.data, golden_json);
 	RUN(w, "replay", w->log, "--model", MODEL);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		want_text(w->r.out.data, parts[i]);
+		tool_want_text(w->r.out.data, parts[i]);
 }
 
 /* Another model of the same features, and other settings. */
@@ -225,7 +213,7 @@ static void another_model_and_other_settings_are_asked(void **state)
 	daemon_write(&w->d, "decisions.log", golden_log);
 	(void)snprintf(path, sizeof(path), "%s/other.ubj", w->d.dir);
 	tool_run_program("tests/gen_model", (const char *[]){ path, "7", NULL }, NULL, 0, &w->r);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = replay(w, w->log, path);
 	assert_true(number(tree, "choices") == 3 && number(tree, "calls") == 6);
 	assert_string_not_equal(cJSON_GetStringValue(cJSON_GetObjectItem(tree, "modelHash")),
@@ -235,8 +223,8 @@ static void another_model_and_other_settings_are_asked(void **state)
 	daemon_write(&w->d, "settings.yaml", "decide: {scoreScale: 100}\n");
 	(void)snprintf(yaml, sizeof(yaml), "%s/settings.yaml", w->d.dir);
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml, "--json");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\"identical\":0,\"choices\":3,\"same\":1,");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\"identical\":0,\"choices\":3,\"same\":1,");
 	/* A policy that only observes rejects nobody and scores all alike. */
 	daemon_write(&w->d, "policies.yaml",
 	             "apiVersion: kubemarla.io/v1alpha1\nkind: InterferencePolicy\n"
@@ -245,16 +233,16 @@ static void another_model_and_other_settings_are_asked(void **state)
 	(void)snprintf(text, sizeof(text), "decide: {policies: \"%s/policies.yaml\"}\n", w->d.dir);
 	daemon_write(&w->d, "settings.yaml", text);
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml, "--json");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\"same\":0,\"overlapping\":3,\"changed\":0,");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\"same\":0,\"overlapping\":3,\"changed\":0,");
 	daemon_write(&w->d, "policies.yaml", "kind: Pod\n");
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml);
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "kubemarla: decide.policies: ");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "kubemarla: decide.policies: ");
 	daemon_write(&w->d, "settings.yaml", "decide: {maxAge: never}\n");
 	RUN(w, "replay", w->log, "--model", MODEL, "-c", yaml);
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "settings.yaml:1: decide.maxAge: saw never");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "settings.yaml:1: decide.maxAge: saw never");
 }
 
 static void bad_lines_are_counted_with_their_numbers(void **state)
@@ -273,18 +261,19 @@ static void bad_lines_are_counted_with_their_numbers(void **state)
 
 	daemon_write(&w->d, "decisions.log", lines);
 	RUN(w, "replay", w->log, "--model", MODEL);
-	want_code(&w->r, 0);
-	want_text(w->r.err.data, "decisions.log:1: want a JSON object\n");
-	want_text(w->r.err.data,
-	          "decisions.log:8: row: node 9 of 3, want schema and nodes before\n");
-	want_text(w->r.err.data, "decisions.log:9: row: saw 1 values, want 4\n");
-	want_text(w->r.err.data, "decisions.log:10: kind: saw verse, want settings, schema, nodes, "
-	                         "row or decision\n");
-	want_text(w->r.err.data, "decisions.log:11: decision: node 7 of 3\n"
-	                         "kubemarla: ");
-	want_text(w->r.err.data, "decisions.log: more bad lines are only counted\n");
-	want_text(w->r.out.data, "\n6 of 13 lines are bad.\nThe last line is cut.\n");
-	want_text(w->r.out.data, "\nOf 1 choices 1 (100.0 %) are the same");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.err.data, "decisions.log:1: want a JSON object\n");
+	tool_want_text(w->r.err.data,
+	               "decisions.log:8: row: node 9 of 3, want schema and nodes before\n");
+	tool_want_text(w->r.err.data, "decisions.log:9: row: saw 1 values, want 4\n");
+	tool_want_text(w->r.err.data,
+	               "decisions.log:10: kind: saw verse, want settings, schema, nodes, "
+	               "row or decision\n");
+	tool_want_text(w->r.err.data, "decisions.log:11: decision: node 7 of 3\n"
+	                              "kubemarla: ");
+	tool_want_text(w->r.err.data, "decisions.log: more bad lines are only counted\n");
+	tool_want_text(w->r.out.data, "\n6 of 13 lines are bad.\nThe last line is cut.\n");
+	tool_want_text(w->r.out.data, "\nOf 1 choices 1 (100.0 %) are the same");
 }
 
 static void what_cannot_be_replayed_is_refused(void **state)
@@ -307,14 +296,14 @@ static void what_cannot_be_replayed_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		daemon_write(&w->d, "decisions.log", rows[i].log);
 		RUN(w, "replay", w->log, "--model", MODEL);
-		want_code(&w->r, 2);
-		want_text(w->r.err.data, rows[i].says);
+		tool_want_code(&w->r, 2);
+		tool_want_text(w->r.err.data, rows[i].says);
 	}
 	RUN(w, "replay", "no-such-file", "--model", MODEL);
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "no-such-file: No such file or directory\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "no-such-file: No such file or directory\n");
 	RUN(w, "replay", w->log, "--model", "no-such-model");
-	want_code(&w->r, 2);
+	tool_want_code(&w->r, 2);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		const char *args[8] = { NULL };
 		char copy[64];
@@ -324,8 +313,8 @@ static void what_cannot_be_replayed_is_refused(void **state)
 		for (int k = 0; k < 7; k++)
 			args[k] = strsep(&rest, " ");
 		tool_run(args, NULL, 0, &w->r);
-		want_code(&w->r, 2);
-		want_text(w->r.err.data, "Usage: kubemarla replay LOG");
+		tool_want_code(&w->r, 2);
+		tool_want_text(w->r.err.data, "Usage: kubemarla replay LOG");
 	}
 }
 

@@ -21,18 +21,6 @@ static const char *path(const struct world *w, const char *name)
 
 #define RUN(w, ...) tool_run((const char *[]){ "simulate", __VA_ARGS__, NULL }, NULL, 0, &(w)->r)
 
-static void want_code(const struct tool_result *r, int code)
-{
-	if (r->code != code)
-		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
-}
-
-static void want_text(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in\n%s", part, text);
-}
-
 /* Eight programs beside one another on two boards. */
 static void put_coruns(const struct world *w)
 {
@@ -126,8 +114,8 @@ static void each_world_runs_alone_and_says_what_it_skips(void **state)
 	cJSON *tree;
 
 	RUN(w, "--corun", path(w, "coruns.csv"), "--seeds", "2", "--json");
-	want_code(&w->r, 0);
-	want_text(w->r.err.data, "no --dataset: the nginx world is skipped\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.err.data, "no --dataset: the nginx world is skipped\n");
 	tree = json_of(&w->r);
 	s = setting_of(tree, "corun-pairs");
 	assert_non_null(s);
@@ -138,8 +126,8 @@ static void each_world_runs_alone_and_says_what_it_skips(void **state)
 	assert_null(setting_of(tree, "nginx-local-10min"));
 	cJSON_Delete(tree);
 	RUN(w, "--learn", path(w, "coruns.csv"), "--seeds", "1", "--json");
-	want_code(&w->r, 0);
-	want_text(w->r.err.data, "--learn without --corun");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.err.data, "--learn without --corun");
 	cJSON_Delete(json_of(&w->r));
 }
 
@@ -153,8 +141,8 @@ static void machines_are_judged_by_models_that_have_not_seen_them(void **state)
 
 	RUN(w, "--dataset", w->data.dir, "--features", path(w, "features.yaml"), "--seeds", "3",
 	    "--nodes", "2", "--json");
-	want_code(&w->r, 0);
-	want_text(w->r.err.data, "no --corun: the corun world is skipped\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.err.data, "no --corun: the corun world is skipped\n");
 	tree = json_of(&w->r);
 	s = setting_of(tree, "nginx-local-10min");
 	assert_non_null(s);
@@ -176,12 +164,12 @@ static void a_given_model_is_used_as_it_is(void **state)
 	tool_run((const char *[]){ "train", "--dataset", w->data.dir, "--out", path(w, "model.ubj"),
 	                           "--no-baselines", "--features", path(w, "features.yaml"), NULL },
 	         NULL, 0, &w->r);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	RUN(w, "--dataset", w->data.dir, "--model", path(w, "model.ubj"), "--seeds", "2", "--nodes",
 	    "2");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "model.ubj as it is");
-	want_text(w->r.out.data, "nginx-remote-10min");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "model.ubj as it is");
+	tool_want_text(w->r.out.data, "nginx-remote-10min");
 	if (strstr(w->r.out.data, "nginx-local-null") != NULL)
 		fail_msg("a given model has no permuted labels:\n%s", w->r.out.data);
 }
@@ -195,20 +183,20 @@ static void a_folder_too_small_to_learn_from_is_judged_by_a_given_model(void **s
 	eval_world_init(&small, 2);
 	RUN(w, "--dataset", small.dir, "--features", path(w, "features.yaml"), "--seeds", "1",
 	    "--nodes", "2");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "nothing is left to learn from");
-	want_text(w->r.out.data, "nginx-local-10min: skipped");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "nothing is left to learn from");
+	tool_want_text(w->r.out.data, "nginx-local-10min: skipped");
 	tool_run((const char *[]){ "train", "--dataset", w->data.dir, "--out", path(w, "other.ubj"),
 	                           "--no-baselines", "--features", path(w, "features.yaml"), NULL },
 	         NULL, 0, &w->r);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	RUN(w, "--dataset", small.dir, "--model", path(w, "other.ubj"), "--seeds", "1", "--nodes",
 	    "2", "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	cJSON_Delete(json_of(&w->r));
 	if (strstr(w->r.out.data, "\"thesis\"") != NULL)
 		fail_msg("nothing was there to train it from:\n%s", w->r.out.data);
-	want_text(w->r.out.data, "\"ours\"");
+	tool_want_text(w->r.out.data, "\"ours\"");
 	dataset_world_fini(&small);
 }
 
@@ -221,7 +209,7 @@ static void bursts_show_what_the_ledger_is_for(void **state)
 	cJSON *tree;
 
 	RUN(w, "--burst", "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = json_of(&w->r);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(tree, "settings")), 0);
 	cJSON_ArrayForEach(b, cJSON_GetObjectItem(tree, "bursts"))
@@ -247,8 +235,8 @@ static void the_page_is_well_formed(void **state)
 	struct km_err err = { .code = 0 };
 
 	RUN(w, "--corun", path(w, "coruns.csv"), "--seeds", "1", "--html", path(w, "page.html"));
-	want_code(&w->r, 0);
-	want_text(w->r.err.data, "wrote");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.err.data, "wrote");
 	km_buf_init(&page);
 	assert_int_equal(km_file_read(path(w, "page.html"), 1u << 24, &page, &err), 0);
 	if (xml_trouble(page.data, page.len) != NULL)
@@ -274,16 +262,16 @@ static void what_is_wrong_is_said(void **state)
 
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		RUN(w, rows[i].option, rows[i].value, "--json");
-		want_code(&w->r, 2);
-		want_text(w->r.err.data, rows[i].part);
+		tool_want_code(&w->r, 2);
+		tool_want_text(w->r.err.data, rows[i].part);
 		assert_int_equal(w->r.out.len, 0);
 	}
 	RUN(w, "--json");
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "want --dataset, --corun, --learn or --burst");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "want --dataset, --corun, --learn or --burst");
 	RUN(w, "--help");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "--first-seed");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "--first-seed");
 }
 
 int main(void)

@@ -27,18 +27,6 @@ static const char *path(const struct world *w, const char *name)
 
 #define RUN(w, ...) tool_run((const char *[]){ __VA_ARGS__, NULL }, NULL, 0, &(w)->r)
 
-static void want_code(const struct tool_result *r, int code)
-{
-	if (r->code != code)
-		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
-}
-
-static void want_text(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in\n%s", part, text);
-}
-
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -48,7 +36,7 @@ static int set_up(void **state)
 	eval_world_init(&w->data, 4);
 	tool_result_init(&w->r);
 	RUN(w, "train", "--dataset", w->data.dir, "--out", path(w, "model.ubj"), "--no-baselines");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	*state = w;
 	return 0;
 }
@@ -81,18 +69,18 @@ static void train_writes_a_model_and_says_how_good_it_is(void **state)
 
 	/* features.yaml is taken from beside the model */
 	RUN(w, "train", "--dataset", w->data.dir, "--out", path(w, "again.ubj"), "--threads", "1");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "synthetic: placement, leave-campaign-out\n");
-	want_text(w->r.out.data, "model, lighter start");
-	want_text(w->r.out.data, "model, empty candidate");
-	want_text(w->r.out.data, "model, 3 in flight");
-	want_text(w->r.out.data, "baseline thesis");
-	want_text(w->r.out.data, "90 % by bootstrap:");
-	want_text(w->r.out.data, "gain by feature");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "synthetic: placement, leave-campaign-out\n");
+	tool_want_text(w->r.out.data, "model, lighter start");
+	tool_want_text(w->r.out.data, "model, empty candidate");
+	tool_want_text(w->r.out.data, "model, 3 in flight");
+	tool_want_text(w->r.out.data, "baseline thesis");
+	tool_want_text(w->r.out.data, "90 % by bootstrap:");
+	tool_want_text(w->r.out.data, "gain by feature");
 	/* a line for each piece of work that is done */
-	want_text(w->r.err.data, "  leave-campaign-out 8/8\n");
-	want_text(w->r.err.data, "  linear 8/8\n");
-	want_text(w->r.err.data, "again.ubj\n");
+	tool_want_text(w->r.err.data, "  leave-campaign-out 8/8\n");
+	tool_want_text(w->r.err.data, "  linear 8/8\n");
+	tool_want_text(w->r.err.data, "again.ubj\n");
 	for (int i = 0; i < 2; i++) {
 		km_buf_init(&bytes[i]);
 		assert_int_equal(km_file_read(path(w, i == 0 ? "model.ubj" : "again.ubj"), 1 << 26,
@@ -111,16 +99,16 @@ static void standard_output_is_json_alone(void **state)
 	cJSON *report;
 
 	RUN(w, "eval", "--dataset", w->data.dir, "--model", path(w, "model.ubj"), "--json");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	report = json_of(&w->r);
 	assert_string_equal(cJSON_GetObjectItem(report, "protocol")->valuestring, "given-model");
 	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(report, "inSample")));
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(report, "baselines")), 4);
 	cJSON_Delete(report);
-	want_text(w->r.err.data, "  thesis 8/8\n");
+	tool_want_text(w->r.err.data, "  thesis 8/8\n");
 	RUN(w, "train", "--dataset", w->data.dir, "--features", path(w, "features.yaml"), "--out",
 	    path(w, "json.ubj"), "--no-baselines", "--json", "--note", "from a test");
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	report = json_of(&w->r);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(report, "gain")), EVAL_FEATURES);
 	cJSON_Delete(report);
@@ -137,7 +125,7 @@ static void each_protocol_is_asked_for_by_name(void **state)
 
 		RUN(w, "eval", "--dataset", w->data.dir, "--model", path(w, "model.ubj"), "--cv",
 		    words[i], "--json", "--no-baselines", "--hide-now");
-		want_code(&w->r, 0);
+		tool_want_code(&w->r, 0);
 		report = json_of(&w->r);
 		(void)snprintf(protocol, sizeof(protocol), "leave-%s-out", words[i]);
 		assert_string_equal(cJSON_GetObjectItem(report, "protocol")->valuestring, protocol);
@@ -158,9 +146,9 @@ static void help_goes_to_standard_output(void **state)
 
 	for (size_t i = 0; i < KM_ARRAY_LEN(ways); i++) {
 		RUN(w, ways[i][0], ways[i][1]);
-		want_code(&w->r, 0);
-		want_text(w->r.out.data, "Usage: kubemarla ");
-		want_text(w->r.out.data, "--dataset DIR");
+		tool_want_code(&w->r, 0);
+		tool_want_text(w->r.out.data, "Usage: kubemarla ");
+		tool_want_text(w->r.out.data, "--dataset DIR");
 		assert_string_equal(w->r.err.data, "");
 	}
 }
@@ -196,8 +184,8 @@ static void wrong_options_are_exit_code_2_and_the_usage(void **state)
 
 		memcpy(args, rows[i].args, sizeof(rows[i].args));
 		tool_run(args, NULL, 0, &w->r);
-		want_code(&w->r, 2);
-		want_text(w->r.err.data, rows[i].text);
+		tool_want_code(&w->r, 2);
+		tool_want_text(w->r.err.data, rows[i].text);
 		assert_string_equal(w->r.out.data, "");
 	}
 }
@@ -216,10 +204,10 @@ static void what_does_not_work_is_one_line_and_exit_code_2(void **state)
 
 	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
 		RUN(w, "eval", "--dataset", rows[i].dataset, "--model", rows[i].model, "--json");
-		want_code(&w->r, 2);
+		tool_want_code(&w->r, 2);
 		assert_string_equal(w->r.out.data, "");
 		assert_int_equal(strncmp(w->r.err.data, "kubemarla: ", 11), 0);
-		want_text(w->r.err.data, rows[i].text);
+		tool_want_text(w->r.err.data, rows[i].text);
 		assert_ptr_equal(strchr(w->r.err.data, '\n'), w->r.err.data + w->r.err.len - 1);
 	}
 }
@@ -231,8 +219,8 @@ static void a_folder_of_one_campaign_says_so_and_writes_nothing(void **state)
 
 	eval_world_init(&one, 1);
 	RUN(w, "train", "--dataset", one.dir, "--out", dataset_world_path(&one, "model.ubj"));
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "leave-campaign-out: one group only, want at least two");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "leave-campaign-out: one group only, want at least two");
 	assert_int_equal(access(dataset_world_path(&one, "model.ubj"), F_OK), -1);
 	dataset_world_fini(&one);
 }
@@ -245,11 +233,11 @@ static void a_page_is_written_if_asked_for(void **state)
 
 	RUN(w, "eval", "--dataset", w->data.dir, "--model", path(w, "model.ubj"), "--html",
 	    path(w, "page.html"), "--no-baselines");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "synthetic: placement, given-model\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "synthetic: placement, given-model\n");
 	km_buf_init(&page);
 	assert_int_equal(km_file_read(path(w, "page.html"), 1 << 26, &page, NULL), 0);
-	want_text(km_buf_cstr(&page), "</html>");
+	tool_want_text(km_buf_cstr(&page), "</html>");
 	km_buf_fini(&page);
 }
 
@@ -331,8 +319,8 @@ static void interrupted_it_leaves_nothing_behind(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != 130)
 			fail_msg("status %#x, want exit code 130\n%s", status, text);
-		want_text(text, "  leave-campaign-out 8/8\n");
-		want_text(text, "kubemarla: interrupted; nothing was written\n");
+		tool_want_text(text, "  leave-campaign-out 8/8\n");
+		tool_want_text(text, "kubemarla: interrupted; nothing was written\n");
 		assert_int_equal(files_in(w->data.dir), files);
 		km_buf_init(&now);
 		assert_int_equal(km_file_read(path(w, "old.ubj"), 1 << 20, &now, NULL), 0);

@@ -59,18 +59,6 @@ static int tear_down(void **state)
 
 #define RUN(w, ...) tool_run((const char *[]){ __VA_ARGS__, NULL }, NULL, 0, &(w)->r)
 
-static void want_code(const struct tool_result *r, int code)
-{
-	if (r->code != code)
-		fail_msg("exit code %d, want %d\n%s%s", r->code, code, r->out.data, r->err.data);
-}
-
-static void want_text(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in\n%s", part, text);
-}
-
 static void place(const struct daemon *d, const char *ns, const char *pod, const char *nodes)
 {
 	static const char *const routes[] = { "/filter", "/prioritize" };
@@ -123,15 +111,15 @@ static void a_decision_is_told_in_words(void **state)
 
 	place(&w->d, "shop", "web-1", "\"blind\",\"noisy\",\"quiet\",\"some\"");
 	RUN(w, "why", "web-1", "-s", w->url);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		want_text(w->r.out.data, parts[i]);
+		tool_want_text(w->r.out.data, parts[i]);
 	assert_string_equal(w->r.err.data, "");
 	place(&w->d, "shop", "web-1", "\"noisy\"");
 	RUN(w, "why", "shop/web-1", "-s", w->url);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\nThe newest of 2 decisions about it.\n");
-	want_text(w->r.out.data, "  noisy has the best score, 2 of 10: ");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\nThe newest of 2 decisions about it.\n");
+	tool_want_text(w->r.out.data, "  noisy has the best score, 2 of 10: ");
 }
 
 static void ties_and_lack_of_data_are_said(void **state)
@@ -140,16 +128,18 @@ static void ties_and_lack_of_data_are_said(void **state)
 
 	place(&w->d, "shop", "dark", "\"blind\",\"ghost\"");
 	RUN(w, "why", "dark", "-n", "shop", "-s", w->url, "--weight", "1");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "  blind shares the best score, 5 of 10: node has no counters to "
-	                         "predict from.\n  2 nodes share it: among them the scheduler's "
-	                         "own plugins decide.\n");
-	want_text(w->r.out.data, "weight of 1, beside 1200 of\nthe scheduler's own plugins: 8 % of "
-	                         "all.  Here the best node is 0 points ahead of the next.\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data,
+	               "  blind shares the best score, 5 of 10: node has no counters to "
+	               "predict from.\n  2 nodes share it: among them the scheduler's "
+	               "own plugins decide.\n");
+	tool_want_text(w->r.out.data,
+	               "weight of 1, beside 1200 of\nthe scheduler's own plugins: 8 % of "
+	               "all.  Here the best node is 0 points ahead of the next.\n");
 	place(&w->d, "shop", "nowhere", "");
 	RUN(w, "why", "nowhere", "-s", w->url);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\nWhy there\n  No node of 0 passed.\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\nWhy there\n  No node of 0 passed.\n");
 }
 
 static void prioritize(const struct daemon *d, const char *route, const char *metadata)
@@ -173,16 +163,17 @@ static void policies_and_rejections_are_said(void **state)
 
 	prioritize(&w->d, "/filter", pod);
 	RUN(w, "why", "s", "-s", w->url);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data,
-	          "It brings 2000 requests/s and tolerates a slowdown of 1.4 (policy "
-	          "shop/strict), mode Enforce; model ");
-	want_text(w->r.out.data, "  quiet has the best score, ");
-	want_text(w->r.out.data,
-	          "  Of 2 nodes 1 passed:\n"
-	          "    1: predicted slowdown is within what the pod tolerates\n"
-	          "    1: predicted slowdown is above what the pod tolerates (1 filtered out)\n");
-	want_text(w->r.out.data, "  reject  ");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data,
+	               "It brings 2000 requests/s and tolerates a slowdown of 1.4 (policy "
+	               "shop/strict), mode Enforce; model ");
+	tool_want_text(w->r.out.data, "  quiet has the best score, ");
+	tool_want_text(
+		w->r.out.data,
+		"  Of 2 nodes 1 passed:\n"
+		"    1: predicted slowdown is within what the pod tolerates\n"
+		"    1: predicted slowdown is above what the pod tolerates (1 filtered out)\n");
+	tool_want_text(w->r.out.data, "  reject  ");
 	assert_null(strstr(w->r.out.data, "Here the best node"));
 }
 
@@ -195,13 +186,13 @@ static void of_observed_pods_it_says_what_would_have_been(void **state)
 	prioritize(&w->d, "/filter", pod);
 	prioritize(&w->d, "/prioritize", pod);
 	RUN(w, "why", "o", "-s", w->url);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "(policy shop/watched), mode Observe; model ");
-	want_text(w->r.out.data,
-	          "\nIt is only observed: all nodes passed with the same score.  What "
-	          "follows would have been.\n\nWhy there\n  quiet has the best "
-	          "score, ");
-	want_text(w->r.out.data, "  reject  ");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "(policy shop/watched), mode Observe; model ");
+	tool_want_text(w->r.out.data,
+	               "\nIt is only observed: all nodes passed with the same score.  What "
+	               "follows would have been.\n\nWhy there\n  quiet has the best "
+	               "score, ");
+	tool_want_text(w->r.out.data, "  reject  ");
 }
 
 /* A pod of another UID that was sent there a moment ago slows this one down. */
@@ -212,9 +203,10 @@ static void pods_in_flight_are_said(void **state)
 	prioritize(&w->d, "/prioritize", "\"name\":\"first\",\"uid\":\"first\"");
 	prioritize(&w->d, "/prioritize", "\"name\":\"second\",\"uid\":\"second\"");
 	RUN(w, "why", "second", "-s", w->url);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "\n  Pods on the way there are counted in: ");
-	want_text(w->r.out.data, "\nNODE   SLOWDOWN  90% INTERVAL  IN FLIGHT  SCORE  FILTER  MAIN");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "\n  Pods on the way there are counted in: ");
+	tool_want_text(w->r.out.data,
+	               "\nNODE   SLOWDOWN  90% INTERVAL  IN FLIGHT  SCORE  FILTER  MAIN");
 }
 
 static void json_is_both_answers_as_they_came(void **state)
@@ -224,7 +216,7 @@ static void json_is_both_answers_as_they_came(void **state)
 
 	place(&w->d, "shop", "json", "\"quiet\",\"noisy\"");
 	RUN(w, "why", "json", "--json", "-s", w->url);
-	want_code(&w->r, 0);
+	tool_want_code(&w->r, 0);
 	tree = cJSON_Parse(w->r.out.data);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(
 				 cJSON_GetObjectItem(tree, "decisions"), "decisions")),
@@ -250,13 +242,14 @@ static void votes_come_from_the_schedulers_configuration(void **state)
 	daemon_write(&w->d, "scheduler.yaml", yaml);
 	(void)snprintf(path, sizeof(path), "%s/scheduler.yaml", w->d.dir);
 	RUN(w, "why", "votes", "-s", w->url, "--scheduler-config", path);
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "Our vote: 500 points at most, with the extender's weight of 5, "
-	                         "beside 1100 of\n");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data,
+	               "Our vote: 500 points at most, with the extender's weight of 5, "
+	               "beside 1100 of\n");
 	daemon_write(&w->d, "scheduler.yaml", "kind: Pod\n");
 	RUN(w, "why", "votes", "-s", w->url, "--scheduler-config", path);
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, ":1: kind: saw Pod, want KubeSchedulerConfiguration\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, ":1: kind: saw Pod, want KubeSchedulerConfiguration\n");
 }
 
 static void what_is_known_is_told_of_an_unknown_pod(void **state)
@@ -267,15 +260,15 @@ static void what_is_known_is_told_of_an_unknown_pod(void **state)
 	place(&w->d, "shop", "web-2", "\"quiet\"");
 	place(&w->d, "bank", "db-0", "\"quiet\"");
 	RUN(w, "why", "nobody", "-n", "shop", "-s", w->url);
-	want_code(&w->r, 1);
+	tool_want_code(&w->r, 1);
 	assert_string_equal(w->r.out.data, "");
-	want_text(w->r.err.data, "kubemarla: no decision about pod shop/nobody is remembered\n"
-	                         "It remembers ");
-	want_text(w->r.err.data, "; the newest are about bank/db-0, shop/web-2");
+	tool_want_text(w->r.err.data, "kubemarla: no decision about pod shop/nobody is remembered\n"
+	                              "It remembers ");
+	tool_want_text(w->r.err.data, "; the newest are about bank/db-0, shop/web-2");
 	RUN(w, "why", "db-0", "-n", "shop", "-s", w->url);
-	want_code(&w->r, 1);
+	tool_want_code(&w->r, 1);
 	RUN(w, "why", "we b%\x1b[2J&limit=0", "-s", w->url);
-	want_code(&w->r, 1);
+	tool_want_code(&w->r, 1);
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -297,18 +290,19 @@ static void what_is_wrong_is_named(void **state)
 		for (int k = 0; k < 7; k++)
 			args[k] = strsep(&rest, " ");
 		tool_run(args, NULL, 0, &w->r);
-		want_code(&w->r, 2);
+		tool_want_code(&w->r, 2);
 	}
 	RUN(w, "why", "a", "--scheduler-config", "no-such-file");
-	want_code(&w->r, 2);
-	want_text(w->r.err.data, "no-such-file: No such file or directory\n");
+	tool_want_code(&w->r, 2);
+	tool_want_text(w->r.err.data, "no-such-file: No such file or directory\n");
 	RUN(w, "why", "a", "-s", "127.0.0.1:1");
-	want_code(&w->r, 1);
-	want_text(w->r.err.data, "kubemarla: http://127.0.0.1:1/v1/decisions?limit=200&pod=a: ");
-	want_text(w->r.err.data, "`kubemarlad -c FILE` starts one");
+	tool_want_code(&w->r, 1);
+	tool_want_text(w->r.err.data,
+	               "kubemarla: http://127.0.0.1:1/v1/decisions?limit=200&pod=a: ");
+	tool_want_text(w->r.err.data, "`kubemarlad -c FILE` starts one");
 	RUN(w, "help", "why");
-	want_code(&w->r, 0);
-	want_text(w->r.out.data, "Usage: kubemarla why POD [-n NAMESPACE]");
+	tool_want_code(&w->r, 0);
+	tool_want_text(w->r.out.data, "Usage: kubemarla why POD [-n NAMESPACE]");
 }
 
 int main(void)
