@@ -172,14 +172,22 @@ static double *counted_as(struct km_inflight_counts *n, enum project_way way)
 	                              : &n->footprint;
 }
 
+/* Beside counters the average of others would stand in for what is not known of a pod at all. */
+static bool tells(const struct project_plan *p, const struct km_effect *e)
+{
+	return p->node.features == NULL || e->count > 0;
+}
+
 /* By what is learned of the two, or as unknown. Pods in flight never make anything faster. */
 static void add_learned(struct km_decide *d, struct project_plan *p, const struct km_pod_kind *kind,
                         double seen, double unseen)
 {
 	struct km_effect e;
 
-	if (!decide_effect(d, p->node.context, p->node.platform, p->who->kind.effects,
-	                   kind->effects, &e)) {
+	if (kind->effects == 0 ||
+	    !decide_effect(d, p->node.context, p->node.platform, p->who->kind.effects,
+	                   kind->effects, &e) ||
+	    !tells(p, &e)) {
 		p->in_flight.unknown += unseen;
 		return;
 	}

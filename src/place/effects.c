@@ -349,15 +349,28 @@ int km_effects_observe(struct km_effects *e, uint64_t platform, uint64_t subject
 	return 0;
 }
 
-static double least_known(const struct km_effects *e, const struct effects_case *c)
+struct effects_keys {
+	uint64_t platform, subject, neighbour;
+};
+
+static double weight_of(const struct effects_mean *m)
+{
+	return m != NULL ? m->weight : 0;
+}
+
+static double least_known(const struct km_effects *e, const struct effects_case *c,
+                          const struct effects_keys *keys)
 {
 	const struct effects_platform *p = effects_platform(e, c->platform);
-	const struct effects_mean *s = effects_case_mean(e, c, EFFECTS_SENSITIVITY);
-	const struct effects_mean *n = effects_case_mean(e, c, EFFECTS_PRESSURE);
-	double count = p != NULL ? p->weight : 0;
+	double count = INFINITY;
 
-	count = fmin(count, s != NULL ? s->weight : 0);
-	return fmin(count, n != NULL ? n->weight : 0);
+	if (keys->platform != 0)
+		count = p != NULL ? p->weight : 0;
+	if (keys->subject != 0)
+		count = fmin(count, weight_of(effects_case_mean(e, c, EFFECTS_SENSITIVITY)));
+	if (keys->neighbour != 0)
+		count = fmin(count, weight_of(effects_case_mean(e, c, EFFECTS_PRESSURE)));
+	return isfinite(count) ? count : 0;
 }
 
 void km_effects_predict(const struct km_effects *e, uint64_t platform, uint64_t subject,
@@ -390,6 +403,6 @@ void km_effects_predict(const struct km_effects *e, uint64_t platform, uint64_t 
 	*out = (struct km_effect){
 		.log_slowdown = fmax(-LOG_SLOWDOWN_MAX, fmin(LOG_SLOWDOWN_MAX, y)),
 		.sd = e->kept_count > 0 ? sqrt(e->calibration * variance) : INFINITY,
-		.count = least_known(e, &c),
+		.count = least_known(e, &c, &(struct effects_keys){ platform, subject, neighbour }),
 	};
 }

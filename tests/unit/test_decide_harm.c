@@ -276,6 +276,41 @@ static void learned_effects_stand_in_for_counters(void **state)
 	world_fini(&w);
 }
 
+/* What is known of others, on average, is not known of a pod that nobody has observed. */
+static void pods_that_effects_never_met_cost_what_unknown_ones_do(void **state)
+{
+	struct km_effects *e = km_effects_create(NULL);
+	struct km_pod loud = pod_of("loud-1", "loud", "loud");
+	struct km_pod calm = pod_of("calm-1", "calm", "calm");
+	struct km_pod strange = pod_of("strange-1", "strange", "strange");
+	struct km_pod plain = pod_of("plain-1", "plain", "");
+	uint64_t loud_key = km_decide_effects_key("loud", 4);
+	uint64_t calm_key = km_decide_effects_key("calm", 4);
+	double alone;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 3);
+	w.settings.unknown_slowdown = 1.3;
+	world_set(&w);
+	publish_all(&w, 0.5);
+	km_decide_set_feed(w.decide, true);
+	km_decide_attach_effects(w.decide, e);
+	for (int i = 0; i < 20; i++)
+		(void)km_decide_observe_effect(w.decide, 0, loud_key, calm_key, -0.2, 1);
+	alone = log(look(&w, &loud, 0).prediction.slowdown);
+	bind_pod(&w, &strange, 0, KM_DECIDE_NOT_YET);
+	bind_pod(&w, &plain, 1, KM_DECIDE_NOT_YET);
+	bind_pod(&w, &calm, 2, KM_DECIDE_NOT_YET);
+	assert_true(NEAR(log(look(&w, &loud, 0).prediction.slowdown), alone + log(1.3)));
+	assert_true(NEAR(log(look(&w, &loud, 1).prediction.slowdown), alone + log(1.3)));
+	assert_true(NEAR(log(look(&w, &loud, 2).prediction.slowdown), alone)); /* known: no harm */
+	assert_true(look(&w, &loud, 2).inflight.effects == 1);
+	km_decide_attach_effects(w.decide, NULL);
+	km_effects_free(e);
+	world_fini(&w);
+}
+
 /* Not measured is no reason to be preferred: not by what is known of pods, nor by knowing nothing.
  */
 static void effects_put_no_unmeasured_node_before_measured_ones(void **state)
@@ -448,6 +483,7 @@ int main(void)
 		cmocka_unit_test(a_protected_pod_in_flight_never_raises_a_score),
 		cmocka_unit_test(learned_effects_stand_in_for_counters),
 		cmocka_unit_test(effects_put_no_unmeasured_node_before_measured_ones),
+		cmocka_unit_test(pods_that_effects_never_met_cost_what_unknown_ones_do),
 		cmocka_unit_test(old_data_is_less_certain_then_stale),
 		cmocka_unit_test(older_data_never_scores_higher),
 		cmocka_unit_test(policies_that_contradict_each_other_are_told),

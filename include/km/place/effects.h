@@ -39,7 +39,8 @@ struct km_effect {
 	double log_slowdown; /* of the subject; 0 = unharmed */
 	double sd;           /* of ln slowdown: what one new observation would scatter by, with what
 	                        is not known of the keys. Infinite before the first observation */
-	double count;        /* weight of the observations behind the least known of the keys */
+	double count;        /* weight of the observations behind the least known of the keys;
+	                        0 is no key */
 };
 
 /* returns an owned one, or NULL: a limit is above its maximum, or memory is short. NULL = defaults.
