@@ -434,7 +434,8 @@ static const struct conf_option settings_rows[] = {
 		.preset = "",
 		.help = "File of learned effects of pods on one another; read at start if it is "
 			"there, written every five minutes and at stop when something was learned; "
-			"empty is none. A damaged one is renamed to end in .bad.",
+			"empty is none. A damaged one is renamed to end in .bad. Nothing observes "
+			"slowdowns in this release.",
 		FIELD(km_settings, decide.effects_path),
 	},
 	{
