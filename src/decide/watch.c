@@ -19,18 +19,20 @@ static bool counters_of(struct km_decide *d, uint64_t node, struct km_footprint_
 	const struct km_cluster_snapshot *s = km_cluster_get(d->cluster);
 	struct decide_directory *dir = decide_directory_get(d, s);
 	const struct km_host_features *f = NULL;
+	bool measured;
 	uint32_t at;
 
 	if (dir != NULL && km_map_get(&dir->map, (const char *)&node, sizeof(node), &at)) {
 		f = s->node[at].features;
 	}
-	if (f != NULL && f->readings != NULL) {
+	measured = f != NULL && f->readings != NULL;
+	if (measured) {
 		decide_footprint_base(f, s->node[at].row, base);
 		*began_ns = decide_window_end_ns(f) - (int64_t)(f->schema->bin_s * 1e9);
 	}
 	decide_directory_unref(dir);
 	km_cluster_put(s);
-	return f != NULL && f->readings != NULL;
+	return measured;
 }
 
 /* What else is on the node, as a number that is equal as long as it is. */

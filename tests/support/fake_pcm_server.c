@@ -116,6 +116,7 @@ static void serve(struct fake_pcm_server *s, int fd)
 
 	if (!take_request(s, fd))
 		return;
+	(void)atomic_fetch_add(&s->requests, 1); /* before anybody can have the answer */
 	km_buf_init(&page);
 	host.clock_s = (double)now_ns * 1e-9;
 	page_of(&page, &host);
@@ -143,7 +144,6 @@ static void serve(struct fake_pcm_server *s, int fd)
 		answer(s, fd, "200 OK", other, sizeof(other) - 1, sizeof(other) - 1);
 	}
 	km_buf_fini(&page);
-	(void)atomic_fetch_add(&s->requests, 1);
 }
 
 static void *accept_all(void *arg)
