@@ -11,6 +11,8 @@
 #include "km/base/clock.h"
 #include "km/wire/decision_lines.h"
 
+#include "wire_internal.h"
+
 #define NODES_MAX   262144.0
 #define EXACT_MAX   9007199254740992.0 /* 2^53: beyond it JSON numbers skip integers */
 #define AGE_US_MAX  1e15
@@ -71,6 +73,9 @@ static int keep(const struct reading *r, const cJSON *item, const char *key, con
 
 	if (!text)
 		return bad(r, key, want);
+	/* We write nothing else. Other bytes would be longer when written again. */
+	if (!km_wire_utf8_valid(text, text + strlen(text)))
+		return bad(r, key, "valid UTF-8");
 	out->text = km_arena_strndup(r->arena, text, strlen(text));
 	out->len = (uint32_t)strlen(text);
 	return out->text ? 0 : no_memory(r);
