@@ -41,8 +41,7 @@ static int read_number(const struct reading *r, const cJSON *object, const char 
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
 
 	if (!cJSON_IsNumber(item) || !(item->valuedouble >= least && item->valuedouble <= most))
-		return km_err_set(r->err, EINVAL, "%s: want a number from %g to %g", key, least,
-		                  most);
+		return km_err_set(r->err, EINVAL, "%s: want a number, %g to %g", key, least, most);
 	*out = item->valuedouble;
 	return 0;
 }
@@ -65,17 +64,14 @@ static int read_number_or_null(const struct reading *r, const cJSON *object, con
 	               : read_number(r, object, key, least, most, out);
 }
 
-/* Copies a string's value; `want` is what to say when it is none. */
+/* Copies a string's value; `want` is what to say when it is none, or not UTF-8 as all we write. */
 static int keep(const struct reading *r, const cJSON *item, const char *key, const char *want,
                 struct km_name *out)
 {
 	const char *text = cJSON_GetStringValue(item);
 
-	if (!text)
+	if (!text || !km_wire_utf8_valid(text, text + strlen(text)))
 		return bad(r, key, want);
-	/* We write nothing else. Other bytes would be longer when written again. */
-	if (!km_wire_utf8_valid(text, text + strlen(text)))
-		return bad(r, key, "valid UTF-8");
 	out->text = km_arena_strndup(r->arena, text, strlen(text));
 	out->len = (uint32_t)strlen(text);
 	return out->text ? 0 : no_memory(r);
@@ -84,7 +80,7 @@ static int keep(const struct reading *r, const cJSON *item, const char *key, con
 static int read_text(const struct reading *r, const cJSON *object, const char *key,
                      struct km_name *out)
 {
-	return keep(r, cJSON_GetObjectItemCaseSensitive(object, key), key, "a string", out);
+	return keep(r, cJSON_GetObjectItemCaseSensitive(object, key), key, "a UTF-8 string", out);
 }
 
 /* A word of a choice. */
