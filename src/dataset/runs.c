@@ -11,6 +11,7 @@
 #include "dataset_internal.h"
 
 #define PATH_MAX_BYTES 4096
+#define INTERVAL_MAX_S 3600 /* of a trace; more is no sampling */
 
 enum column {
 	RUN_ID,
@@ -136,6 +137,10 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 			               "a whole number, 0..255", err);
 		run->pods[i] = (uint8_t)v[N_CPU + i];
 	}
+	/* Not stated is NaN, and 0 in some tables. */
+	if (v[SAMPLE_INTERVAL_S] > INTERVAL_MAX_S)
+		return csv_bad(c, SAMPLE_INTERVAL_S, f[SAMPLE_INTERVAL_S],
+		               "seconds between samples, at most 3600", err);
 	all = v[REPLICAS_NODE1] + v[REPLICAS_NODE2];
 	run->replicas_here = (float)v[REPLICAS_ON_TARGET];
 	run->replicas_all = (float)(all > 0 ? all : v[REPLICAS_ON_TARGET]);

@@ -106,7 +106,7 @@ void km_pcm_csv_restart(struct km_pcm_csv *p)
 
 void km_pcm_csv_set_interval(struct km_pcm_csv *p, double interval_s)
 {
-	p->declared_s = interval_s > 0 ? interval_s : 0;
+	p->declared_s = interval_s > 0 && interval_s <= KM_PCM_CSV_INTERVAL_MAX_S ? interval_s : 0;
 }
 
 uint32_t km_pcm_csv_cpu_count(const struct km_pcm_csv *p)

@@ -82,6 +82,8 @@ static void a_bad_cell_is_named_by_file_line_and_column(void **state)
 		  "0..255" },
 		{ "runs.csv", ",c2_l0_m0,2,", ",c2_l0_m0,1.5,", "/runs.csv:2: n_cpu: saw \"1.5\"",
 		  "0..255" },
+		{ "runs.csv", ",5,39,", ",5e20,39,", "/runs.csv:2: sample_interval_s: saw \"5e20\"",
+		  "at most 3600" },
 		{ "pairs.csv", "lighter,score", "heavier,score",
 		  "/pairs.csv:2: kind: saw \"heavier\"", "lighter or empty" },
 		{ "pairs.csv", "lighter,score", "lighter,test", "/pairs.csv:2: role: saw \"test\"",

@@ -436,6 +436,9 @@ static void a_declared_interval_replaces_the_distance(void **state)
 	feed(p, HEADER "2025-07-01,07:00:00,1,1,1\n2025-07-01,07:00:30,1,1,1\n", &r);
 	assert_string_equal(r.codes, "nnS");
 	near((double)(r.sample.end_ns - r.sample.start_ns) * 1e-9, 2);
+	km_pcm_csv_set_interval(p, 1e30); /* none that a sampler has: as not declared */
+	feed(p, "2025-07-01,07:00:40,1,1,1\n", &r);
+	near((double)(r.sample.end_ns - r.sample.start_ns) * 1e-9, 10);
 	km_pcm_csv_free(p);
 	km_pcm_csv_free(NULL);
 }

@@ -43,9 +43,10 @@ void km_pcm_csv_restart(struct km_pcm_csv *p);
 
 /*
  * Declares the interval that rows cover, for files whose row distance does not tell (thinned rows);
- * 0 = by distance. Used for datasets that state sample_interval_s. The first row still only starts
- * the clock.
+ * 0, and what no sampling has, = by distance. Used for datasets that state sample_interval_s. The
+ * first row still only starts the clock.
  */
+#define KM_PCM_CSV_INTERVAL_MAX_S 86400.0
 void km_pcm_csv_set_interval(struct km_pcm_csv *p, double interval_s);
 
 /* Cores named by the header; 0 before a header was seen. */
