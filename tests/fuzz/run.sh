@@ -3,6 +3,8 @@
 # Fuzzes each target for SECONDS: run.sh SECONDS BINARY... (build/fuzz/fuzz_<name>).
 # Works on a copy of the corpus, so the tree stays clean; an input that fails is kept in
 # build/fuzz-artifacts/, and belongs into tests/fuzz/regression/<name>/ once it is fixed.
+# Each run goes other ways than the one before; FUZZ_SEED=N makes it go (nearly) the same, so that
+# CI judges a change and not its luck.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -31,10 +33,10 @@ for binary in "$@"; do
 	dictionary=''
 	[ ! -f "tests/fuzz/dict/$name.dict" ] || dictionary="-dict=tests/fuzz/dict/$name.dict"
 	# A hang in the target is its own -timeout; the outer one is for a fuzzer that hangs itself.
-	# shellcheck disable=SC2086 # dictionary is one word or none
+	# shellcheck disable=SC2086 # dictionary and seed are one word or none
 	if timeout -k 10 $((seconds + 120)) "$binary" -max_total_time="$seconds" -timeout=10 \
 		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$artifacts/$name-" \
-		$dictionary "$corpus" >"$log" 2>&1; then
+		${FUZZ_SEED:+-seed=$FUZZ_SEED} $dictionary "$corpus" >"$log" 2>&1; then
 		runs=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
 		printf '  ok    %-20s %s runs in %s s\n' "$name" "${runs:-?}" "$seconds"
 		passed=$((passed + 1))
