@@ -63,7 +63,7 @@ static int check_not_built_in(struct conf_ctx *c, const struct km_settings *s,
 		                 "features.from: saw %s, want local: nothing else is built in yet",
 		                 s->features_from == KM_FEATURES_PEERS ? "peers" : "prometheus");
 	}
-	if (s->kubernetes == KM_KUBERNETES_ON) {
+	if (s->kubernetes.enabled == KM_KUBERNETES_ON) {
 		return conf_fail(c, conf_line_of(root, "kubernetes.enabled"),
 		                 "kubernetes.enabled: saw on, want auto or off: watching "
 		                 "Kubernetes is not built in yet");

@@ -30,6 +30,9 @@ void km_settings_fini(struct km_settings *s)
 	free(s->collect.live.pcm_server_url);
 	free(s->model_path);
 	free(s->prometheus_url);
+	free(s->kubernetes.kubeconfig);
+	free(s->kubernetes.context);
+	free(s->kubernetes.namespace);
 	free(s->decide.policies_path);
 	free(s->decide.trusted_namespaces);
 	free(s->decide.effects_path);

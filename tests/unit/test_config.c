@@ -54,7 +54,7 @@ static void defaults_are_those_of_the_design(void **state)
 	assert_true(s.collect.live.pcm_isolation_process);
 	assert_string_equal(s.model_path, "models/pcm-nginx/model.ubj");
 	assert_int_equal(s.features_from, KM_FEATURES_LOCAL);
-	assert_int_equal(s.kubernetes, KM_KUBERNETES_AUTO);
+	assert_int_equal(s.kubernetes.enabled, KM_KUBERNETES_AUTO);
 	assert_int_equal(s.decide.max_age_ns, INT64_C(15000000000));
 	assert_int_equal(s.decide.on_stale, KM_ON_STALE_NEUTRAL);
 	assert_int_equal(s.decide.score_scale, 10);
@@ -127,7 +127,7 @@ static void every_value_reaches_its_field(void **state)
 	assert_string_equal(s.collect.live.pcm_library, "/lib/libpcm.so");
 	assert_false(s.collect.live.pcm_isolation_process);
 	assert_string_equal(s.model_path, "m.ubj");
-	assert_int_equal(s.kubernetes, KM_KUBERNETES_OFF);
+	assert_int_equal(s.kubernetes.enabled, KM_KUBERNETES_OFF);
 	assert_int_equal(s.decide.on_stale, KM_ON_STALE_REJECT);
 	assert_int_equal(s.decide.default_workload.on_stale, KM_ON_STALE_REJECT);
 	assert_int_equal(s.decide.score_scale, 100);

@@ -96,6 +96,14 @@ struct km_decide_settings {
 	struct km_workload default_workload;
 };
 
+/* Whose API server, and as whom (kube/credentials.h looks for them). */
+struct km_kubernetes_settings {
+	enum { KM_KUBERNETES_AUTO, KM_KUBERNETES_ON, KM_KUBERNETES_OFF } enabled;
+	char *kubeconfig; /* "" = a pod's own account, $KUBECONFIG, ~/.kube/config */
+	char *context;    /* of the kubeconfig; "" = its current one */
+	char *namespace;  /* where our own objects live; "" = that of the credentials */
+};
+
 struct km_settings {
 	unsigned roles;   /* enum km_role, or-ed */
 	bool roles_given; /* false: the default, nobody asked for each of them */
@@ -109,7 +117,7 @@ struct km_settings {
 	char *model_path; /* "" = none: neutral answers */
 	enum { KM_FEATURES_PEERS, KM_FEATURES_PROMETHEUS, KM_FEATURES_LOCAL } features_from;
 	char *prometheus_url;
-	enum { KM_KUBERNETES_AUTO, KM_KUBERNETES_ON, KM_KUBERNETES_OFF } kubernetes;
+	struct km_kubernetes_settings kubernetes;
 	struct km_decide_settings decide;
 };
 
