@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part of the table in options.c, which includes it between the braces: features.* and kubernetes.*. */
+/* A part of the table in options.c: features and kubernetes. */
 /* clang-format off */
 	{
 		.key = "features.from",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part of the table in options.c, which includes it between the braces: decide.*. */
+/* A part of the table in options.c: decide. */
 /* clang-format off */
 	{
 		.key = "decide.maxAge",
