@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP client against a server of ours, and against ones that misbehave. */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +16,7 @@
 #include "km/net/client.h"
 
 #include "support/http_server.h"
+#include "support/raw_server.h"
 
 static struct http_server world;
 
@@ -160,27 +158,13 @@ static void bad_urls_are_einval(void **state)
 	km_client_free(c);
 }
 
-/* A listening socket that nobody accepts on yet. */
-static int listen_somewhere(int *port)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	socklen_t len = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-	*port = ntohs(at.sin_port);
-	return fd;
-}
-
 static void nobody_there_is_econnrefused(void **state)
 {
 	struct km_client *c = client(NULL);
 	struct km_err err = { .code = 0 };
 	struct km_buf out;
 	int port;
-	int fd = listen_somewhere(&port); /* bound, so nobody else's, but not listening */
+	int fd = raw_bind(&port); /* nobody else's, but not listening */
 
 	(void)state;
 	km_buf_init(&out);
@@ -191,29 +175,18 @@ static void nobody_there_is_econnrefused(void **state)
 	km_client_free(c);
 }
 
-/* The answer waits in the socket before the request comes: no thread needed. */
 static int answered_with(const char *bytes, struct km_buf *out, struct km_err *err)
 {
 	struct km_client_options o = { .timeout_ns = 5 * KM_NS_PER_S };
+	const struct raw_turn turn = { .bytes = bytes, .then = RAW_CLOSE };
 	struct km_client *c = client(&o);
-	int port;
-	int listener = listen_somewhere(&port);
-	pid_t child;
+	static struct raw_server raw;
 	int rc;
 
-	assert_int_equal(listen(listener, 1), 0);
-	child = fork();
-	if (child == 0) {
-		char request[4096];
-		int fd = accept(listener, NULL, NULL);
-
-		(void)recv(fd, request, sizeof(request), 0);
-		(void)wire_send(fd, bytes, strlen(bytes));
-		_exit(0);
-	}
-	(void)close(listener);
-	rc = get(c, port, "/a", out, err);
+	raw_server_start(&raw, &turn, 1);
+	rc = get(c, raw.port, "/a", out, err);
 	km_client_free(c);
+	raw_server_stop(&raw);
 	return rc;
 }
 
