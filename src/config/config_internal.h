@@ -17,7 +17,7 @@
 
 /* What is being read, for error texts. */
 struct conf_ctx {
-	const char *file;
+	const char *file; /* NULL = errors name no file and no line */
 	struct km_err *err;
 	const char *within; /* the item its keys are in ("nodes[1]"); NULL = the file */
 };
@@ -79,6 +79,9 @@ int conf_bad_value(struct conf_ctx *c, const char *key, const struct km_tree *v,
 /* A plain "", ~ or null. */
 bool conf_is_null(const struct km_tree *v);
 
+/* A scalar that is a text to whoever turns YAML into JSON: no number, bool or null. */
+bool conf_is_text(const struct km_tree *v);
+
 /* The value in words: "\"text\"", "nothing", "a list", "a map". returns out. */
 const char *conf_saw(const struct km_tree *v, char *out, size_t out_size);
 
@@ -115,6 +118,11 @@ conf_parse_fn conf_parse_roles, conf_parse_nodes, conf_parse_sources;
 conf_parse_fn conf_parse_node_name, conf_parse_cpus, conf_parse_replay_nodes;
 
 conf_parse_fn conf_parse_namespaces;
+
+struct km_policy;
+
+/* A policy's spec into *p, which is initialised (policy_spec.c). */
+int conf_parse_policy_spec(struct conf_ctx *c, const struct km_tree *spec, struct km_policy *p);
 
 /* A policy's label selector into a struct km_policy (policy_selector.c). */
 conf_parse_fn conf_parse_selector;

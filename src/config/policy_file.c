@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * InterferencePolicies from YAML, spec by a table of options like everything else. The table is
- * also what the CRD's schema says. Selectors have a file of their own.
+ * InterferencePolicies from YAML, or from the API server's JSON, which is YAML too: the object
+ * around a spec, alone or in a List. The spec's own keys have a file of their own.
  */
 #include "km/config/policy_file.h"
 
@@ -12,125 +12,13 @@
 #include <string.h>
 
 #include "km/base/file.h"
-#include "km/base/num.h"
-#include "km/place/footprint.h"
 
 #include "config_internal.h"
 
 #define API_VERSION  "kubemarla.io/v1alpha1"
 #define KIND         "InterferencePolicy"
 #define WITHIN_MAX   64
-#define PER_S_MAX    1e15 /* of any quantity: beyond all hardware */
 #define NS_LABEL_MAX (KM_POLICY_NAMESPACE_MAX - 1)
-
-#define FIELD(member)                                                                              \
-	.offset = offsetof(struct km_policy, member),                                              \
-	.size = sizeof(((struct km_policy *)0)->member)
-
-static int parse_class(struct conf_ctx *c, const struct conf_option *o, const char *key,
-                       const struct km_tree *v, void *base)
-{
-	struct km_policy *p = base;
-	size_t len = v->kind == KM_TREE_SCALAR ? strlen(v->text) : 0;
-
-	if (len == 0 || len >= sizeof(p->class_name) || conf_is_null(v))
-		return conf_bad_value(c, key, v, o->want);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char letter = (unsigned char)v->text[i];
-
-		if (letter > 127 || (!isalnum(letter) && letter != '-' && letter != '_'))
-			return conf_bad_value(c, key, v, o->want);
-	}
-	memcpy(p->class_name, v->text, len + 1);
-	return 0;
-}
-
-static int parse_on_stale(struct conf_ctx *c, const struct conf_option *o, const char *key,
-                          const struct km_tree *v, void *base)
-{
-	struct km_policy *p = base;
-	int value = v->kind == KM_TREE_SCALAR ? km_on_stale_parse(v->text) : -1;
-
-	if (value < 0)
-		return conf_bad_value(c, key, v, o->want);
-	p->on_stale = (enum km_on_stale)value;
-	p->on_stale_given = true;
-	return 0;
-}
-
-static int parse_footprint(struct conf_ctx *c, const struct conf_option *o, const char *key,
-                           const struct km_tree *v, void *base)
-{
-	struct km_policy *p = base;
-
-	if (v->kind != KM_TREE_MAP)
-		return conf_bad_value(c, key, v, o->want);
-	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
-		struct km_policy_footprint *f = &p->footprint[p->footprint_count];
-		double value = -1;
-
-		if (km_quantity_parse(i->key) < 0 || p->footprint_count == KM_POLICY_FOOTPRINTS_MAX)
-			return conf_fail(c, i->line, "%s.%s: saw the key %.40s, want %s", c->within,
-			                 key, i->key, o->want);
-		if (i->kind != KM_TREE_SCALAR || i->quoted ||
-		    km_num_double(i->text, strlen(i->text), &value) != 0 ||
-		    !(value >= 0 && value <= PER_S_MAX))
-			return conf_bad_value(c, i->key, i, "a number per second, 0 or more");
-		memcpy(f->quantity, i->key, strlen(i->key) + 1); /* a known name: it fits */
-		f->per_s = value;
-		p->footprint_count++;
-	}
-	return 0;
-}
-
-/* For the controller, which reads them when there is one. */
-static int skip_map(struct conf_ctx *c, const struct conf_option *o, const char *key,
-                    const struct km_tree *v, void *base)
-{
-	(void)base;
-	return v->kind == KM_TREE_MAP ? 0 : conf_bad_value(c, key, v, o->want);
-}
-
-static const char *const modes[] = { "Observe", "Prefer", "Enforce", NULL };
-_Static_assert(KM_MODE_OBSERVE == 0 && KM_MODE_PREFER == 1 && KM_MODE_ENFORCE == 2,
-               "modes[] is indexed by the enum");
-
-#define QUANTITIES                                                                                 \
-	"a map of activeCpus, workCpus, instructionsPerS, l2MissPerS, l3MissPerS, "                \
-	"memReadBytesPerS, memWriteBytesPerS"
-
-/* clang-format off: a table */
-static const struct conf_option spec_rows[] = {
-	{ .key = "selector",
-	  .type = CONF_CUSTOM,
-	  .custom = conf_parse_selector,
-	  .required = true,
-	  .want = "a map of matchLabels and matchExpressions" },
-	{ .key = "mode", .type = CONF_CHOICE, .preset = "Observe", .choices = modes, FIELD(mode) },
-	{ .key = "maxSlowdown", .type = CONF_NUMBER, .min = 1.05, .max = 100, FIELD(max_slowdown) },
-	{ .key = "workload.rps", .type = CONF_NUMBER, .min = 0.001, .max = 1e9, FIELD(rps) },
-	{ .key = "workload.rpsQuery", .type = CONF_STRING, .preset = "", FIELD(rps_query) },
-	{ .key = "workload.class",
-	  .type = CONF_CUSTOM,
-	  .custom = parse_class,
-	  .want = "1 to 31 letters, digits, '-' or '_'" },
-	{ .key = "footprint", .type = CONF_CUSTOM, .custom = parse_footprint, .want = QUANTITIES },
-	{ .key = "onStale",
-	  .type = CONF_CUSTOM,
-	  .custom = parse_on_stale,
-	  .want = "Neutral, Avoid or Reject" },
-	{ .key = "weight",
-	  .type = CONF_NUMBER,
-	  .preset = "1",
-	  .min = 0.001,
-	  .max = 1000,
-	  FIELD(weight) },
-	{ .key = "kpi", .type = CONF_CUSTOM, .custom = skip_map, .want = "a map of keys" },
-	{ .key = "rebalance", .type = CONF_CUSTOM, .custom = skip_map, .want = "a map of keys" },
-};
-/* clang-format on */
-
-static const struct conf_table spec_table = { spec_rows, KM_ARRAY_LEN(spec_rows) };
 
 /* A name of Kubernetes': a DNS label, or with dots a subdomain. */
 static bool is_dns(const char *text, size_t max, bool dots)
@@ -205,11 +93,10 @@ static int want_text(struct conf_ctx *c, const struct km_tree *object, const cha
 
 /* *p is initialised, whatever is returned. */
 static int read_policy(struct conf_ctx *outer, const struct km_tree *object, const char *within,
-                       const char *trusted, struct km_policy *p)
+                       struct km_policy *p)
 {
 	static const char *const known[] = { "apiVersion", "kind", "metadata", "spec", "status" };
 	struct conf_ctx c = { .file = outer->file, .err = outer->err, .within = within };
-	struct conf_ctx in_spec = { .file = outer->file, .err = outer->err, .within = "spec" };
 	const struct km_tree *spec = km_tree_get(object, "spec");
 	int rc;
 
@@ -233,8 +120,7 @@ static int read_policy(struct conf_ctx *outer, const struct km_tree *object, con
 	if (rc == 0 && spec == NULL)
 		rc = conf_fail(&c, object->line, "spec: saw nothing, want a map of keys");
 	if (rc == 0)
-		rc = conf_apply_all(&in_spec, &spec_table, spec, p);
-	p->trusted = is_trusted(trusted, p->namespace);
+		rc = conf_parse_policy_spec(&c, spec, p);
 	return rc;
 }
 
@@ -259,7 +145,9 @@ static int read_list(struct conf_ctx *c, const struct km_tree *items, const char
 		return conf_no_memory(c);
 	for (const struct km_tree *i = items->child; i != NULL && rc == 0; i = i->next) {
 		(void)snprintf(within, sizeof(within), "items[%zu]", done);
-		rc = read_policy(c, i, within, trusted, &policy[done++]);
+		rc = read_policy(c, i, within, &policy[done]);
+		policy[done].trusted = is_trusted(trusted, policy[done].namespace);
+		done++;
 	}
 	if (rc == 0)
 		rc = km_policies_create(policy, done, out, c->err);
@@ -281,7 +169,8 @@ static int read_file(struct conf_ctx *c, const struct km_tree *root, const char 
 		return km_policies_create(NULL, 0, out, c->err); /* everything commented out */
 	if (items != NULL)
 		return read_list(c, items, trusted, out);
-	rc = read_policy(c, root, NULL, trusted, &one);
+	rc = read_policy(c, root, NULL, &one);
+	one.trusted = is_trusted(trusted, one.namespace);
 	if (rc == 0)
 		return km_policies_create(&one, 1, out, c->err);
 	km_policy_fini(&one);
@@ -299,6 +188,25 @@ int km_policy_file_parse(const char *name, const char *text, size_t len, const c
 	rc = km_tree_parse(name, text, len, &doc, err);
 	if (rc == 0)
 		rc = read_file(&c, km_tree_root(doc), trusted, out);
+	km_tree_free(doc);
+	return rc;
+}
+
+int km_policy_parse(const char *name, const char *json, size_t len, bool trusted,
+                    struct km_policy *out, struct km_err *err)
+{
+	struct conf_ctx c = { .file = name, .err = err };
+	struct km_tree_doc *doc = NULL;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = km_tree_parse(name != NULL ? name : KIND, json, len, &doc, err);
+	if (rc != 0)
+		return rc;
+	rc = read_policy(&c, km_tree_root(doc), NULL, out);
+	out->trusted = trusted;
+	if (rc != 0)
+		km_policy_fini(out);
 	km_tree_free(doc);
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A policy's label selector: matchLabels and matchExpressions to the terms of core/policy.h. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,23 +25,69 @@ static int new_term(struct conf_ctx *c, struct km_policy *p, const struct km_tre
 	return 0;
 }
 
+/* Letters, digits and what is in `also`, the first and the last no mark: a label's name. */
+static bool is_name(const char *text, size_t len, size_t max, const char *also)
+{
+	if (len == 0 || len > max || strchr(also, text[0]) != NULL ||
+	    strchr(also, text[len - 1]) != NULL)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char letter = (unsigned char)text[i];
+
+		if (letter > 127 || (!isalnum(letter) && strchr(also, letter) == NULL))
+			return false;
+	}
+	return true;
+}
+
+/* A DNS subdomain: lower-case names with dots between. */
+static bool is_prefix(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (isupper((unsigned char)text[i]))
+			return false;
+	}
+	for (size_t i = 0; i <= len;) {
+		const char *dot = memchr(text + i, '.', len - i);
+		size_t part = dot != NULL ? (size_t)(dot - text) - i : len - i;
+
+		if (!is_name(text + i, part, len, "-"))
+			return false;
+		i += part + 1;
+	}
+	return true;
+}
+
+static bool is_label_key(const char *key)
+{
+	const char *slash = strchr(key, '/');
+	const char *name = slash != NULL ? slash + 1 : key;
+
+	return strlen(key) <= LABEL_KEY_MAX &&
+	       is_name(name, strlen(name), LABEL_VALUE_MAX, "-_.") &&
+	       (slash == NULL || is_prefix(key, (size_t)(slash - key)));
+}
+
 static int set_key(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
                    const char *key)
 {
-	size_t len = strlen(key);
-
-	if (len == 0 || len > LABEL_KEY_MAX)
-		return conf_fail(c, at->line,
-		                 "spec.selector: saw a label key of %zu characters, want 1 to %d",
-		                 len, LABEL_KEY_MAX);
+	if (!is_label_key(key)) {
+		return conf_fail(
+			c, at->line,
+			"spec.selector: saw the label key \"%.40s\", want a name of at most "
+			"63 characters, which may have a domain and a '/' in front",
+			key);
+	}
 	t->key = strdup(key);
 	return t->key != NULL ? 0 : conf_no_memory(c);
 }
 
 static int add_value(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *v)
 {
-	if (v->kind != KM_TREE_SCALAR || strlen(v->text) > LABEL_VALUE_MAX)
-		return conf_bad_value(c, "selector", v, "label values of at most 63 characters");
+	if (!conf_is_text(v) ||
+	    (v->text[0] != '\0' && !is_name(v->text, strlen(v->text), LABEL_VALUE_MAX, "-_.")))
+		return conf_bad_value(c, "selector", v,
+		                      "texts of at most 63 letters, digits, '-', '_' and '.'");
 	if (t->value_count == KM_SELECTOR_VALUES_MAX)
 		return conf_fail(c, v->line, "spec.selector: saw more than %d values",
 		                 KM_SELECTOR_VALUES_MAX);
@@ -48,7 +95,7 @@ static int add_value(struct conf_ctx *c, struct km_selector_term *t, const struc
 		t->value = calloc(KM_SELECTOR_VALUES_MAX, sizeof(t->value[0]));
 	if (t->value == NULL)
 		return conf_no_memory(c);
-	t->value[t->value_count] = strdup(conf_is_null(v) ? "" : v->text);
+	t->value[t->value_count] = strdup(v->text);
 	return t->value[t->value_count++] != NULL ? 0 : conf_no_memory(c);
 }
 
@@ -97,12 +144,21 @@ static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct 
 	struct km_selector_term *t = NULL;
 	int rc;
 
-	if (e->kind != KM_TREE_MAP || key == NULL || key->kind != KM_TREE_SCALAR)
+	if (e->kind != KM_TREE_MAP || key == NULL || !conf_is_text(key))
 		return conf_bad_value(c, "selector.matchExpressions", e,
 		                      "maps of key, operator and values");
 	if (parsed < 0)
 		return conf_bad_value(c, "selector.matchExpressions.operator", op != NULL ? op : e,
 		                      "In, NotIn, Exists or DoesNotExist");
+	for (const struct km_tree *i = e->child; i != NULL; i = i->next) {
+		if (strcmp(i->key, "key") != 0 && strcmp(i->key, "operator") != 0 &&
+		    strcmp(i->key, "values") != 0) {
+			return conf_fail(c, i->line,
+			                 "spec.selector.matchExpressions: saw the key %.40s, want "
+			                 "key, operator and values",
+			                 i->key);
+		}
+	}
 	rc = new_term(c, p, e, &t);
 	if (rc != 0 || t == NULL)
 		return rc;

@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "km/base/num.h"
 #include "km/base/typo.h"
 
 #include "config_internal.h"
@@ -22,7 +24,7 @@
 int conf_fail(struct conf_ctx *c, uint32_t line, const char *fmt, ...)
 {
 	char text[KM_ERR_TEXT_MAX];
-	size_t len = strlen(c->file);
+	size_t len = c->file != NULL ? strlen(c->file) : 0;
 	const char *cut = len > FILE_TAIL_MAX ? "..." : "";
 	const char *name = len > FILE_TAIL_MAX ? c->file + len - FILE_TAIL_MAX : c->file;
 	va_list ap;
@@ -30,6 +32,8 @@ int conf_fail(struct conf_ctx *c, uint32_t line, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* a cut text is still an error text */
 	va_end(ap);
+	if (c->file == NULL)
+		return km_err_set(c->err, EINVAL, "%s", text);
 	if (line == 0)
 		return km_err_set(c->err, EINVAL, "%s%s: %s", cut, name, text);
 	return km_err_set(c->err, EINVAL, "%s%s:%u: %s", cut, name, line, text);
@@ -37,13 +41,31 @@ int conf_fail(struct conf_ctx *c, uint32_t line, const char *fmt, ...)
 
 int conf_no_memory(struct conf_ctx *c)
 {
-	return km_err_set(c->err, ENOMEM, "%.80s: out of memory", c->file);
+	return km_err_set(c->err, ENOMEM, "%.80s: out of memory",
+	                  c->file != NULL ? c->file : "policy");
 }
 
 bool conf_is_null(const struct km_tree *v)
 {
 	return v->kind == KM_TREE_SCALAR && !v->quoted &&
 	       (v->text[0] == '\0' || strcmp(v->text, "~") == 0 || strcmp(v->text, "null") == 0);
+}
+
+bool conf_is_text(const struct km_tree *v)
+{
+	static const char *const bools[] = { "y", "yes", "on", "true", "n", "no", "off", "false" };
+	double number;
+
+	if (v->kind != KM_TREE_SCALAR || (!v->quoted && conf_is_null(v)))
+		return false;
+	if (v->quoted)
+		return true;
+	for (size_t i = 0; i < KM_ARRAY_LEN(bools); i++) {
+		if (strcasecmp(v->text, bools[i]) == 0)
+			return false;
+	}
+	return strchr("+-.0123456789", v->text[0]) == NULL ||
+	       km_num_double(v->text, strlen(v->text), &number) != 0;
 }
 
 const char *conf_saw(const struct km_tree *v, char *out, size_t out_size)

@@ -32,7 +32,15 @@ struct km_policies {
 void km_policy_init(struct km_policy *p)
 {
 	*p = (struct km_policy){
-		.mode = KM_MODE_OBSERVE, .max_slowdown = NAN, .rps = NAN, .weight = 1
+		.mode = KM_MODE_OBSERVE,
+		.max_slowdown = NAN,
+		.rps = NAN,
+		.weight = 1,
+		.kpi = { .baseline_s = NAN },
+		.rebalance = { .dry_run = true,
+		               .min_gain_ratio = KM_POLICY_MIN_GAIN_RATIO,
+		               .cooldown_ns = KM_POLICY_COOLDOWN_NS,
+		               .max_evictions_per_hour = KM_POLICY_PER_HOUR },
 	};
 }
 
@@ -46,6 +54,8 @@ void km_policy_fini(struct km_policy *p)
 	}
 	free(p->term);
 	free(p->rps_query);
+	free(p->kpi.latency_query);
+	free(p->kpi.baseline_query);
 	memset(p, 0, sizeof(*p));
 }
 

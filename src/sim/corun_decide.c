@@ -52,9 +52,6 @@ static int make_policies(double max_slowdown, struct km_policies **out, struct k
 	p.mode = KM_MODE_PREFER;
 	p.max_slowdown = max_slowdown;
 	p.trusted = true;
-	p.rps_query = calloc(1, 1);
-	if (p.rps_query == NULL)
-		return km_err_set(err, ENOMEM, "simulator: out of memory");
 	return km_policies_create(&p, 1, out, err);
 }
 

@@ -305,7 +305,6 @@ static void protect(struct bench *b)
 		exit(1);
 	p.term[0] = (struct km_selector_term){ .key = strdup("app"), .op = KM_SELECTOR_EXISTS };
 	p.term_count = 1;
-	p.rps_query = strdup("");
 	p.max_slowdown = 3;
 	p.trusted = true;
 	check(km_policies_create(&p, 1, &set, &err), "policies", &err);

@@ -132,7 +132,6 @@ static void change_policies(struct stream *s)
 		p[i].term[0].value = calloc(1, sizeof(char *));
 		p[i].term[0].value[0] = strdup(labels[i].value.text);
 		p[i].term_count = 1;
-		p[i].rps_query = strdup("");
 		p[i].mode = (enum km_mode)(b % KM_MODE_N);
 		p[i].max_slowdown = 1.1 + b / 32.0;
 		p[i].weight = 1 + b % 7;

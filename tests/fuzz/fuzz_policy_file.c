@@ -24,7 +24,16 @@ static void check_policy(const struct km_policy *p)
 		abort();
 	if (!isnan(p->rps) && !(p->rps > 0 && isfinite(p->rps)))
 		abort();
-	if (!(p->weight > 0 && isfinite(p->weight)) || p->rps_query == NULL)
+	if (!(p->weight > 0 && isfinite(p->weight)))
+		abort();
+	if (p->rps_query != NULL && (p->rps_query[0] == '\0' || !isnan(p->rps)))
+		abort();
+	if (p->kpi.latency_query != NULL &&
+	    isnan(p->kpi.baseline_s) != (p->kpi.baseline_query != NULL))
+		abort();
+	if (!(p->rebalance.min_gain_ratio >= 0.05 && p->rebalance.min_gain_ratio <= 0.9) ||
+	    p->rebalance.cooldown_ns < INT64_C(60000000000) ||
+	    p->rebalance.max_evictions_per_hour == 0)
 		abort();
 	for (size_t i = 0; i < p->footprint_count; i++) {
 		if (km_quantity_parse(p->footprint[i].quantity) < 0 ||

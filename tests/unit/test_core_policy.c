@@ -45,27 +45,26 @@ static struct km_pod pod_of(const char *namespace, const struct km_label *label,
 
 static void a_policy_is_read_in_the_shape_of_its_crd(void **state)
 {
-	struct km_policies *p =
-		parse(HEAD "metadata:\n"
-	                   "  name: latency-slo\n"
-	                   "  namespace: shop\n"
-	                   "  uid: 1-2-3\n"
-	                   "  labels: {example.org/team: a}\n"
-	                   "spec:\n"
-	                   "  selector:\n"
-	                   "    matchLabels: {app: web}\n"
-	                   "    matchExpressions:\n"
-	                   "    - {key: tier, operator: NotIn, values: [dev]}\n"
-	                   "  mode: Enforce\n"
-	                   "  maxSlowdown: 1.5\n"
-	                   "  workload: {rps: 900, rpsQuery: 'sum(x)', class: web}\n"
-	                   "  footprint: {activeCpus: 0.5, l3MissPerS: 1e6}\n"
-	                   "  onStale: Reject\n"
-	                   "  weight: 3\n"
-	                   "  kpi: {latencyQuery: q, baselineSeconds: 0.01}\n"
-	                   "  rebalance: {enabled: true}\n"
-	                   "status: {matchedPods: 7}\n",
-	              "other,shop");
+	struct km_policies *p = parse(HEAD "metadata:\n"
+	                                   "  name: latency-slo\n"
+	                                   "  namespace: shop\n"
+	                                   "  uid: 1-2-3\n"
+	                                   "  labels: {example.org/team: a}\n"
+	                                   "spec:\n"
+	                                   "  selector:\n"
+	                                   "    matchLabels: {app: web}\n"
+	                                   "    matchExpressions:\n"
+	                                   "    - {key: tier, operator: NotIn, values: [dev]}\n"
+	                                   "  mode: Enforce\n"
+	                                   "  maxSlowdown: 1.5\n"
+	                                   "  workload: {rps: 900, class: web}\n"
+	                                   "  footprint: {activeCpus: 0.5, l3MissPerS: 1e6}\n"
+	                                   "  onStale: Reject\n"
+	                                   "  weight: 3\n"
+	                                   "  kpi: {latencyQuery: q, baselineSeconds: 0.01}\n"
+	                                   "  rebalance: {enabled: true}\n"
+	                                   "status: {matchedPods: 7}\n",
+	                              "other,shop");
 	const struct km_policy *one;
 	char path[KM_POLICY_PATH_MAX];
 
@@ -75,7 +74,10 @@ static void a_policy_is_read_in_the_shape_of_its_crd(void **state)
 	assert_string_equal(km_policy_path(one, path), "shop/latency-slo");
 	assert_int_equal(one->mode, KM_MODE_ENFORCE);
 	assert_true(one->max_slowdown == 1.5 && one->rps == 900 && one->weight == 3);
-	assert_string_equal(one->rps_query, "sum(x)");
+	assert_null(one->rps_query);
+	assert_string_equal(one->kpi.latency_query, "q");
+	assert_true(one->kpi.baseline_s == 0.01);
+	assert_true(one->rebalance.enabled && one->rebalance.dry_run);
 	assert_string_equal(one->class_name, "web");
 	assert_true(one->on_stale_given && one->on_stale == KM_ON_STALE_REJECT);
 	assert_int_equal(one->footprint_count, 2);
@@ -205,15 +207,15 @@ static void selectors_are_read_as_kubernetes_reads_them(void **state)
 		{ "{matchExpressions: [{key: app, operator: In, values: [we, webb]}]}", false, "" },
 		{ "{matchExpressions: [{key: app, operator: NotIn, values: [web]}]}", false, "" },
 		{ "{matchExpressions: [{key: app, operator: NotIn, values: [db]}]}", true, "" },
-		{ "{matchExpressions: [{key: no, operator: NotIn, values: [x]}]}", true,
+		{ "{matchExpressions: [{key: other, operator: NotIn, values: [x]}]}", true,
 		  "NotIn holds without the label" },
-		{ "{matchExpressions: [{key: no, operator: In, values: ['']}]}", false,
+		{ "{matchExpressions: [{key: other, operator: In, values: ['']}]}", false,
 		  "no label is not an empty label" },
 		{ "{matchExpressions: [{key: empty, operator: In, values: ['']}]}", true, "" },
 		{ "{matchExpressions: [{key: app, operator: Exists}]}", true, "" },
-		{ "{matchExpressions: [{key: no, operator: Exists}]}", false, "" },
+		{ "{matchExpressions: [{key: other, operator: Exists}]}", false, "" },
 		{ "{matchExpressions: [{key: app, operator: DoesNotExist}]}", false, "" },
-		{ "{matchExpressions: [{key: no, operator: DoesNotExist}]}", true, "" },
+		{ "{matchExpressions: [{key: other, operator: DoesNotExist}]}", true, "" },
 	};
 	const struct km_label label[] = { { name_of("app"), name_of("web") },
 		                          { name_of("tier"), name_of("front") },

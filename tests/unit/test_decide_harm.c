@@ -19,7 +19,6 @@ static struct km_policy policy_of(const char *name, const char *app, double max_
 	p.term[0].value = calloc(1, sizeof(char *));
 	p.term[0].value[0] = strdup(app);
 	p.term_count = 1;
-	p.rps_query = strdup("");
 	p.mode = KM_MODE_ENFORCE;
 	p.max_slowdown = max_slowdown;
 	p.trusted = true;

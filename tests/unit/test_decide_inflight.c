@@ -125,7 +125,6 @@ static struct km_policy policy_of(const char *name, const char *app)
 	p.term[0].value = calloc(1, sizeof(char *));
 	p.term[0].value[0] = strdup(app);
 	p.term_count = 1;
-	p.rps_query = strdup("");
 	p.mode = KM_MODE_PREFER;
 	p.trusted = true;
 	return p;

@@ -20,7 +20,7 @@
 #define KM_POLICY_NAMESPACE_MAX  64  /* a DNS label, and its end */
 #define KM_POLICY_NAME_MAX       254 /* a DNS subdomain, and its end */
 #define KM_POLICY_PATH_MAX       (KM_POLICY_NAMESPACE_MAX + KM_POLICY_NAME_MAX)
-#define KM_POLICY_QUERY_MAX      1024
+#define KM_POLICY_QUERY_MAX      1024 /* characters of a query */
 #define KM_SELECTOR_TERMS_MAX    64
 #define KM_SELECTOR_VALUES_MAX   64
 #define KM_POLICY_FOOTPRINTS_MAX 8
@@ -47,6 +47,22 @@ struct km_policy_footprint {
 	double per_s;
 };
 
+/* What its pods' clients see, to be compared with what was predicted. */
+struct km_policy_kpi {
+	char *latency_query;  /* PromQL, in seconds; NULL = no kpi */
+	char *baseline_query; /* the same alone, in seconds; NULL = baseline_s says it */
+	double baseline_s;    /* NaN = baseline_query says it */
+};
+
+/* Whether, when and how often a pod of it may be moved by eviction. */
+struct km_policy_rebalance {
+	bool enabled;
+	bool dry_run;          /* Events only; true unless said otherwise */
+	double min_gain_ratio; /* 1 - slowdown there / slowdown here, at least */
+	int64_t cooldown_ns;   /* between two evictions of the policy */
+	uint32_t max_evictions_per_hour;
+};
+
 /* Everything it points to belongs to it. */
 struct km_policy {
 	char namespace[KM_POLICY_NAMESPACE_MAX];
@@ -56,17 +72,23 @@ struct km_policy {
 	enum km_mode mode;
 	double max_slowdown; /* NaN = not said */
 	double rps;          /* of the whole service, requests/s; NaN = not said */
-	char *rps_query;     /* PromQL; "" = none. Only of trusted namespaces */
+	char *rps_query;     /* PromQL, in requests/s; NULL = none. Only of trusted namespaces */
 	char class_name[KM_CLASS_NAME_MAX];
 	bool on_stale_given;
 	enum km_on_stale on_stale;
 	double weight; /* of its pods among the incumbents of a node; 1 unless said */
 	struct km_policy_footprint footprint[KM_POLICY_FOOTPRINTS_MAX];
 	size_t footprint_count;
+	struct km_policy_kpi kpi; /* only of trusted namespaces */
+	struct km_policy_rebalance rebalance;
 	bool trusted; /* its namespace is: incumbents are protected, queries are asked */
 };
 
-void km_policy_init(struct km_policy *p); /* what the CRD's defaults say: Observe, weight 1 */
+#define KM_POLICY_MIN_GAIN_RATIO 0.15
+#define KM_POLICY_COOLDOWN_NS    INT64_C(600000000000)
+#define KM_POLICY_PER_HOUR       6
+
+void km_policy_init(struct km_policy *p); /* what the CRD's defaults say: Observe, weight 1, .. */
 void km_policy_fini(struct km_policy *p); /* frees what it points to and zeroes it */
 
 /* Never 0; equal for equal namespace and name. */
