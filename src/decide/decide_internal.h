@@ -194,6 +194,14 @@ struct decide_stats {
 	struct km_counter *busy_predicted, *bound, *harm, *rescored, *conflicts, *unseen_incumbents;
 };
 
+/* Ready pods of a policy; count 0 says nothing, its place may be taken. */
+struct decide_ready {
+	uint64_t policy; /* 0 = never taken: a search ends here */
+	uint32_t count;
+};
+
+#define DECIDE_READY ((size_t)2 * KM_POLICIES_MAX) /* a power of two */
+
 struct km_decide {
 	struct km_cluster *cluster;
 	const struct km_clock *clock;
@@ -210,6 +218,8 @@ struct km_decide {
 	struct decide_directory *directory; /* of the newest topology asked for; NULL = none */
 	pthread_mutex_t ledger_lock;
 	struct km_ledger *ledger;
+	struct decide_ready ready[DECIDE_READY]; /* by policy, what the feed told */
+	_Atomic bool feed_late;                  /* nothing confirms reservations for now */
 	pthread_mutex_t effects_lock;
 	struct km_effects *effects;        /* borrowed; NULL = none */
 	_Atomic uint64_t effects_revision; /* changes with what they would say */
@@ -339,7 +349,7 @@ void decide_ledger_expire(struct km_decide *d, const struct decide_context *c, i
 int64_t decide_window_end_ns(const struct km_host_features *f);
 double decide_window_s(const struct decide_context *c);
 /* Pods of the policy's service that run; NaN without a feed. */
-double decide_ready_pods(struct km_decide *d, const struct decide_context *c, uint64_t service);
+double decide_ready_pods(struct km_decide *d, const struct decide_context *c, uint64_t policy);
 /* Where a pod is expected. */
 struct decide_place {
 	uint64_t key; /* of the node's name */

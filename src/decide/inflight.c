@@ -4,6 +4,7 @@
  * make. The ledger itself has no lock and no clock; both are here.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "decide_internal.h"
@@ -45,7 +46,7 @@ void decide_ledger_expire(struct km_decide *d, const struct decide_context *c, i
 {
 	int64_t ttl_ns = c->settings.reservation_ttl_ns;
 
-	if (c->feed) {
+	if (c->feed && !atomic_load_explicit(&d->feed_late, memory_order_relaxed)) {
 		ttl_ns = KM_DECIDE_CONFIRM_NS;
 	} else if (ttl_ns <= 0) {
 		ttl_ns = (int64_t)(decide_window_s(c) * 1e9);
@@ -53,15 +54,42 @@ void decide_ledger_expire(struct km_decide *d, const struct decide_context *c, i
 	km_ledger_expire(d->ledger, now_ns, ttl_ns);
 }
 
-double decide_ready_pods(struct km_decide *d, const struct decide_context *c, uint64_t service)
+/*
+ * The policy's place; with `add` one for it, if there is room. A feed tells of a thousand policies
+ * at most; names that came and went leave places that are taken again. Under ledger_lock.
+ */
+static struct decide_ready *ready_of(struct km_decide *d, uint64_t policy, bool add)
 {
+	struct decide_ready *vacant = NULL;
+
+	for (size_t i = 0; i < DECIDE_READY; i++) {
+		struct decide_ready *r = &d->ready[(policy + i) & (DECIDE_READY - 1)];
+
+		if (r->policy == policy) {
+			return r;
+		}
+		if (r->count == 0 && vacant == NULL) {
+			vacant = r;
+		}
+		if (r->policy == 0) {
+			break;
+		}
+	}
+	return add ? vacant : NULL;
+}
+
+double decide_ready_pods(struct km_decide *d, const struct decide_context *c, uint64_t policy)
+{
+	const struct decide_ready *told;
 	uint32_t count;
 
 	if (!c->feed) {
 		return NAN;
 	}
 	pthread_mutex_lock(&d->ledger_lock);
-	count = km_ledger_service_count(d->ledger, service);
+	told = ready_of(d, policy, false);
+	count = told != NULL && told->count > 0 ? told->count
+	                                        : km_ledger_service_count(d->ledger, policy);
 	pthread_mutex_unlock(&d->ledger_lock);
 	return count;
 }
@@ -111,11 +139,33 @@ bool decide_reserve(struct km_decide *d, const struct decide_view *view,
 void km_decide_set_feed(struct km_decide *d, bool live)
 {
 	decide_set_flags(d, &live, NULL);
+	km_decide_set_feed_late(d, false);
 	if (!live) {
 		pthread_mutex_lock(&d->ledger_lock);
 		km_ledger_clear(d->ledger);
+		memset(d->ready, 0, sizeof(d->ready));
 		pthread_mutex_unlock(&d->ledger_lock);
 	}
+}
+
+void km_decide_set_feed_late(struct km_decide *d, bool late)
+{
+	atomic_store_explicit(&d->feed_late, late, memory_order_relaxed);
+}
+
+void km_decide_ready_pods(struct km_decide *d, uint64_t policy, uint32_t ready)
+{
+	struct decide_ready *r;
+
+	if (policy == 0) {
+		return;
+	}
+	pthread_mutex_lock(&d->ledger_lock);
+	r = ready_of(d, policy, ready > 0);
+	if (r != NULL) {
+		*r = (struct decide_ready){ policy, ready };
+	}
+	pthread_mutex_unlock(&d->ledger_lock);
 }
 
 void km_decide_pod_bound(struct km_decide *d, const struct km_pod *pod, struct km_name node,

@@ -240,6 +240,18 @@ int km_decide_explain(struct km_decide *d, const struct km_workload *w, struct k
 void km_decide_set_feed(struct km_decide *d, bool live);
 
 /*
+ * The feed hears nothing for now: what it told stands, but nothing will confirm reservations, so
+ * they last as they do without a feed.
+ */
+void km_decide_set_feed_late(struct km_decide *d, bool late);
+
+/*
+ * How many ready pods the policy of that key (km_policy_key) holds for: its rps is shared out over
+ * them. Until this is told, or when it is 0, those count that the feed told to be running.
+ */
+void km_decide_ready_pods(struct km_decide *d, uint64_t policy, uint32_t ready);
+
+/*
  * The pod is bound to `node`; runs since running_ns. Again whenever that changes, and for every pod
  * that is there after a restart, or whose policy or labels changed. A pod without UID is ignored.
  */
