@@ -72,10 +72,16 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 static size_t on_header(const char *bytes, size_t size, size_t count, void *ctx)
 {
 	struct km_client *c = ctx;
+	size_t len = size * count;
+	long status = 0;
 
-	(void)bytes;
 	c->heard_ns = km_clock_mono_ns(km_clock_system());
-	return size * count;
+	/* An empty line ends the head; the head of a 1xx is none yet. */
+	if (c->ask->on_status != NULL && len == 2 && memcmp(bytes, "\r\n", 2) == 0 &&
+	    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+	    status >= 200)
+		c->ask->on_status(c->ask->ctx, (int)status);
+	return len;
 }
 
 static bool configure(struct km_client *c, const struct km_client_tls *tls)

@@ -61,6 +61,8 @@ struct km_http_ask {
 	 * that. NULL, and for every other status: the body is appended to out.
 	 */
 	int (*on_data)(void *ctx, const char *bytes, size_t len);
+	/* The answer's head is there; a stream may say nothing else for long. May be NULL. */
+	void (*on_status)(void *ctx, int status);
 	void *ctx;
 };
 
