@@ -105,6 +105,13 @@ static void write_histogram(struct km_buf *out, const char *name, const char *la
 	write_count(out, count);
 }
 
+static double gauge_now(const struct family *f, const struct series *s)
+{
+	double value = km_gauge_value(s->metric);
+
+	return f->since ? (double)km_clock_mono_ns(f->since) * 1e-9 - value : value;
+}
+
 static void write_metric(struct km_buf *out, const struct family *f, const struct series *s)
 {
 	switch (f->type) {
@@ -114,7 +121,7 @@ static void write_metric(struct km_buf *out, const struct family *f, const struc
 		return;
 	case KM_METRIC_GAUGE:
 		write_series(out, f->name, "", s->labels);
-		write_number(out, km_gauge_value(s->metric));
+		write_number(out, gauge_now(f, s));
 		return;
 	case KM_METRIC_HISTOGRAM:
 		write_histogram(out, f->name, s->labels, s->metric);

@@ -75,6 +75,11 @@ double km_gauge_value(const struct km_gauge *g)
 	return g ? atomic_load_explicit(&g->value, memory_order_relaxed) : NAN;
 }
 
+void km_age_reset(struct km_gauge *g, int64_t now_ns)
+{
+	km_gauge_set(g, now_ns != INT64_MIN ? (double)now_ns * 1e-9 : NAN);
+}
+
 void km_histogram_observe(struct km_histogram *h, double value)
 {
 	size_t i = 0;

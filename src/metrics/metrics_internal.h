@@ -47,6 +47,7 @@ struct family {
 	char *help;
 	const double *bounds;
 	size_t bound_count;
+	const struct km_clock *since; /* the gauge holds the time of an event; NULL = its value */
 	struct series *_Atomic series;
 };
 

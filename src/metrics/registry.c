@@ -21,6 +21,7 @@ struct request {
 	const char *help;
 	const double *bounds;
 	size_t bound_count;
+	const struct km_clock *since;
 	struct km_buf labels;
 };
 
@@ -164,7 +165,7 @@ static struct family *family_get(struct km_metrics *m, const struct request *r, 
 	for (; (f = atomic_load(link)) != NULL; link = &f->next) {
 		if (strcmp(f->name, r->name) != 0)
 			continue;
-		if (f->type == r->type && f->bounds == r->bounds)
+		if (f->type == r->type && f->bounds == r->bounds && f->since == r->since)
 			return f;
 		(void)km_err_set(err, EEXIST, "metric \"%s\": is a %s with other bounds or type",
 		                 r->name, type_names[f->type]);
@@ -176,6 +177,7 @@ static struct family *family_get(struct km_metrics *m, const struct request *r, 
 	f->type = r->type;
 	f->bounds = r->bounds;
 	f->bound_count = r->bound_count;
+	f->since = r->since;
 	f->name = strdup(r->name);
 	f->help = strdup(r->help);
 	if (!f->name || !f->help)
@@ -257,6 +259,21 @@ struct km_counter *km_metrics_counter(struct km_metrics *m, const char *name, co
 struct km_gauge *km_metrics_gauge(struct km_metrics *m, const char *name, const char *help, ...)
 {
 	struct request r = { .type = KM_METRIC_GAUGE, .name = name, .help = help };
+	struct km_gauge *g;
+	va_list ap;
+
+	if (!m)
+		return NULL;
+	va_start(ap, help);
+	g = registered(m, &r, ap);
+	va_end(ap);
+	return g ? g : &m->spare_gauge;
+}
+
+struct km_gauge *km_metrics_age(struct km_metrics *m, const struct km_clock *clock,
+                                const char *name, const char *help, ...)
+{
+	struct request r = { .type = KM_METRIC_GAUGE, .name = name, .help = help, .since = clock };
 	struct km_gauge *g;
 	va_list ap;
 

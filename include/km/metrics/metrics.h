@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "km/base/buf.h"
+#include "km/base/clock.h"
 #include "km/base/err.h"
 #include "km/base/macros.h"
 
@@ -55,6 +56,13 @@ struct km_gauge *km_metrics_gauge(struct km_metrics *m, const char *name, const 
 	__attribute__((sentinel));
 
 /*
+ * A gauge that grows by itself, in seconds: the time since km_age_reset was called last; absent
+ * before that. clock is borrowed until m is freed.
+ */
+struct km_gauge *km_metrics_age(struct km_metrics *m, const struct km_clock *clock,
+                                const char *name, const char *help, ...) __attribute__((sentinel));
+
+/*
  * bounds: `count` rising upper bounds, in the unit of the name (seconds as a rule), without +Inf.
  * Borrowed for the registry's life: static tables.
  */
@@ -72,6 +80,8 @@ uint64_t km_counter_value(const struct km_counter *c);
 void km_gauge_set(struct km_gauge *g, double value);
 void km_gauge_add(struct km_gauge *g, double delta); /* a gauge never set counts as 0 */
 double km_gauge_value(const struct km_gauge *g);
+/* now_ns: monotonic, of the clock that the age was made with. INT64_MIN: absent again. */
+void km_age_reset(struct km_gauge *g, int64_t now_ns);
 void km_histogram_observe(struct km_histogram *h, double value); /* NaN is ignored */
 uint64_t km_histogram_count(const struct km_histogram *h);
 double km_histogram_sum(const struct km_histogram *h);
