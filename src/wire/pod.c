@@ -13,41 +13,11 @@
 #include "km/base/num.h"
 #include "km/core/schema.h"
 
+#include "wire_internal.h"
+
 #define MAX_SLOWDOWN_LOWEST  1.05 /* the least that km_workload can mean */
 #define MAX_SLOWDOWN_HIGHEST 1e6  /* beyond any tolerance: a slip of the pen */
 #define RPS_HIGHEST          1e9  /* beyond any service: likewise */
-#define LABELS_MAX           256  /* of one pod; few have more than a dozen */
-
-/* The wanted members of an object slice; everything absent when it is none. */
-static void members(const struct km_json_slice *object, const struct km_json_want *want,
-                    size_t count)
-{
-	struct km_scan s;
-
-	km_scan_init(&s, object->text, object->len, KM_SCAN_DEPTH_MAX, NULL);
-	if (object->kind == KM_JSON_OBJECT && km_scan_members(&s, want, count, false) == 0)
-		return;
-	for (size_t i = 0; i < count; i++)
-		*want[i].value = (struct km_json_slice){ .kind = KM_JSON_ABSENT };
-}
-
-static int take_text(const struct km_json_slice *slice, struct km_arena *arena, struct km_name *out)
-{
-	char *decoded;
-
-	*out = (struct km_name){ .text = "", .len = 0 };
-	if (slice->kind != KM_JSON_STRING || slice->len > UINT32_MAX)
-		return 0;
-	if (!slice->escaped) {
-		*out = (struct km_name){ slice->text + 1, (uint32_t)(slice->len - 2) };
-		return 0;
-	}
-	decoded = km_arena_alloc(arena, slice->len);
-	if (!decoded)
-		return -ENOMEM;
-	*out = (struct km_name){ decoded, (uint32_t)km_json_unescape(slice, decoded) };
-	return 0;
-}
 
 /* An annotation that is a number in [low, high]; anything else is NaN and counted. */
 static int take_number(const struct km_json_slice *slice, struct km_arena *arena, double low,
@@ -59,7 +29,7 @@ static int take_number(const struct km_json_slice *slice, struct km_arena *arena
 	*out = NAN;
 	if (slice->kind == KM_JSON_ABSENT)
 		return 0;
-	rc = take_text(slice, arena, &text);
+	rc = km_wire_text(slice, arena, &text);
 	if (rc != 0)
 		return rc;
 	if (km_num_double(text.text, text.len, out) != 0 || !(*out >= low && *out <= high)) {
@@ -71,52 +41,13 @@ static int take_number(const struct km_json_slice *slice, struct km_arena *arena
 
 static int take_class(const struct km_json_slice *slice, struct km_arena *arena, struct km_pod *pod)
 {
-	int rc = take_text(slice, arena, &pod->class_name);
+	int rc = km_wire_text(slice, arena, &pod->class_name);
 
 	if (rc == 0 && slice->kind != KM_JSON_ABSENT &&
 	    (pod->class_name.len == 0 || pod->class_name.len >= KM_CLASS_NAME_MAX)) {
 		pod->class_name.len = 0;
 		pod->bad_annotations++;
 	}
-	return rc;
-}
-
-/* An array's entries or an object's members are read one by one; none when it is neither. */
-static bool enter(struct km_scan *s, const struct km_json_slice *slice, enum km_json_kind kind)
-{
-	km_scan_init(s, slice->text, slice->len, KM_SCAN_DEPTH_MAX, NULL);
-	if (slice->kind != kind)
-		return false;
-	return (kind == KM_JSON_OBJECT ? km_scan_object(s) : km_scan_array(s)) == 0;
-}
-
-/* Labels whose value is no string are left out, as are those beyond the most. */
-static int take_labels(const struct km_json_slice *labels, struct km_arena *arena,
-                       struct km_pod *pod)
-{
-	struct km_json_slice key;
-	struct km_json_slice value;
-	struct km_label *label;
-	struct km_scan s;
-	int rc = 0;
-
-	if (!enter(&s, labels, KM_JSON_OBJECT))
-		return 0;
-	label = km_arena_alloc(arena, LABELS_MAX * sizeof(*label));
-	if (!label)
-		return -ENOMEM;
-	while (rc == 0 && pod->label_count < LABELS_MAX &&
-	       km_scan_member(&s, &key) == KM_SCAN_MORE && km_scan_value(&s, &value) == 0) {
-		struct km_label *one = &label[pod->label_count];
-
-		if (value.kind != KM_JSON_STRING)
-			continue;
-		rc = take_text(&key, arena, &one->key);
-		if (rc == 0)
-			rc = take_text(&value, arena, &one->value);
-		pod->label_count += rc == 0;
-	}
-	pod->label = label;
 	return rc;
 }
 
@@ -136,21 +67,21 @@ static int take_owner(const struct km_json_slice *owners, struct km_arena *arena
 	struct km_scan s;
 	int rc;
 
-	if (!enter(&s, owners, KM_JSON_ARRAY))
+	if (!km_wire_enter(&s, owners, KM_JSON_ARRAY))
 		return 0;
 	while (km_scan_element(&s) == KM_SCAN_MORE && km_scan_value(&s, &owner) == 0) {
-		members(&owner, in_owner, KM_ARRAY_LEN(in_owner));
+		km_wire_members(&owner, in_owner, KM_ARRAY_LEN(in_owner));
 		if (controller.kind != KM_JSON_TRUE)
 			continue;
-		rc = take_text(&kind, arena, &pod->owner_kind);
-		return rc != 0 ? rc : take_text(&name, arena, &pod->owner_name);
+		rc = km_wire_text(&kind, arena, &pod->owner_kind);
+		return rc != 0 ? rc : km_wire_text(&name, arena, &pod->owner_name);
 	}
 	return 0;
 }
 
-int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struct km_pod *out)
+int km_wire_pod_metadata(const struct km_json_slice *metadata, struct km_arena *arena,
+                         struct km_pod *out)
 {
-	struct km_json_slice metadata;
 	struct km_json_slice name;
 	struct km_json_slice namespace;
 	struct km_json_slice uid;
@@ -160,7 +91,6 @@ int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struc
 	struct km_json_slice rps;
 	struct km_json_slice max_slowdown;
 	struct km_json_slice class_name;
-	const struct km_json_want in_pod[] = { { "metadata", &metadata } };
 	const struct km_json_want in_metadata[] = {
 		{ "name", &name },     { "namespace", &namespace },
 		{ "uid", &uid },       { "annotations", &annotations },
@@ -174,17 +104,25 @@ int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struc
 	int rc;
 
 	km_pod_init(out);
-	members(pod, in_pod, KM_ARRAY_LEN(in_pod));
-	members(&metadata, in_metadata, KM_ARRAY_LEN(in_metadata));
-	members(&annotations, in_annotations, KM_ARRAY_LEN(in_annotations));
-	if ((rc = take_text(&name, arena, &out->name)) != 0 ||
-	    (rc = take_text(&namespace, arena, &out->namespace)) != 0 ||
-	    (rc = take_text(&uid, arena, &out->uid)) != 0 ||
-	    (rc = take_labels(&labels, arena, out)) != 0 ||
+	km_wire_members(metadata, in_metadata, KM_ARRAY_LEN(in_metadata));
+	km_wire_members(&annotations, in_annotations, KM_ARRAY_LEN(in_annotations));
+	if ((rc = km_wire_text(&name, arena, &out->name)) != 0 ||
+	    (rc = km_wire_text(&namespace, arena, &out->namespace)) != 0 ||
+	    (rc = km_wire_text(&uid, arena, &out->uid)) != 0 ||
+	    (rc = km_wire_labels(&labels, arena, &out->label, &out->label_count)) != 0 ||
 	    (rc = take_owner(&owners, arena, out)) != 0 ||
 	    (rc = take_number(&rps, arena, nextafter(0, 1), RPS_HIGHEST, out, &out->rps)) != 0 ||
 	    (rc = take_number(&max_slowdown, arena, MAX_SLOWDOWN_LOWEST, MAX_SLOWDOWN_HIGHEST, out,
 	                      &out->max_slowdown)) != 0)
 		return rc;
 	return take_class(&class_name, arena, out);
+}
+
+int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struct km_pod *out)
+{
+	struct km_json_slice metadata;
+	const struct km_json_want in_pod[] = { { "metadata", &metadata } };
+
+	km_wire_members(pod, in_pod, KM_ARRAY_LEN(in_pod));
+	return km_wire_pod_metadata(&metadata, arena, out);
 }

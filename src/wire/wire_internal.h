@@ -11,6 +11,10 @@
 #include <emmintrin.h>
 #endif
 
+#include "km/base/arena.h"
+#include "km/core/pod.h"
+#include "km/wire/scan.h"
+
 #define KM_WIRE_CONTROL_MAX 0x1f
 
 /*
@@ -60,6 +64,30 @@ static inline const char *km_wire_plain_run(const char *p, const char *end, bool
 	return km_wire_plain_run_scalar(p, end, high);
 }
 #endif
+
+/*
+ * Slices of a text that was scanned once (slices.c): reading them again cannot fail for their
+ * syntax, and what is not of the wanted kind is taken as absent.
+ */
+
+/* The wanted members of an object; all absent when it is none. */
+void km_wire_members(const struct km_json_slice *object, const struct km_json_want *want,
+                     size_t count);
+
+/* A string, decoded; len 0 for anything else. returns 0 or -ENOMEM. */
+int km_wire_text(const struct km_json_slice *slice, struct km_arena *arena,
+                 struct km_name *out) KM_MUST_CHECK;
+
+/* Enters an array or object to read it entry by entry; false when it is not of that kind. */
+bool km_wire_enter(struct km_scan *s, const struct km_json_slice *slice, enum km_json_kind kind);
+
+/* A map of labels; values that are no strings are left out, as are those beyond 256. */
+int km_wire_labels(const struct km_json_slice *labels, struct km_arena *arena,
+                   const struct km_label **out, size_t *count) KM_MUST_CHECK;
+
+/* Members of v1.ObjectMeta -> a pod (pod.c). */
+int km_wire_pod_metadata(const struct km_json_slice *metadata, struct km_arena *arena,
+                         struct km_pod *out) KM_MUST_CHECK;
 
 /* Bytes of the well-formed UTF-8 sequence at p (1..4), or 0. RFC 3629: no surrogates, shortest
  * form. */
