@@ -35,6 +35,7 @@ static void hold(void)
 	while (released == mine)
 		(void)pthread_cond_wait(&hold_change, &hold_lock);
 	held--;
+	(void)pthread_cond_broadcast(&hold_change);
 	(void)pthread_mutex_unlock(&hold_lock);
 }
 
