@@ -12,12 +12,20 @@
 
 #include "config_internal.h"
 
-/* Without `nodes` the one node is this host, under the name the kubelet gives it: lower case. */
+/*
+ * Without `nodes` the one node is this host, under the name the kubelet gives it: lower case. In a
+ * pod the host's name is the pod's, and only the API's downward field spec.nodeName tells the
+ * node's.
+ */
 static int default_node(struct conf_ctx *c, struct km_settings *s)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables */
+	const char *told = getenv("NODE_NAME");
 	char name[KM_NODE_NAME_MAX] = "";
 
-	if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0')
+	if (told != NULL && told[0] != '\0' && strlen(told) < sizeof(name))
+		memcpy(name, told, strlen(told));
+	else if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0')
 		memcpy(name, "localhost", sizeof("localhost"));
 	for (char *p = name; *p != '\0'; p++)
 		*p = (char)tolower((unsigned char)*p);

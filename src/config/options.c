@@ -139,7 +139,8 @@ static const struct conf_option settings_rows[] = {
 		.type = CONF_CUSTOM,
 		.custom = conf_parse_nodes,
 		.reload = true,
-		.shown = "this host: its own name, all CPUs",
+		.shown = "this host: the name in the environment variable NODE_NAME, else its own, "
+			 "with all CPUs",
 		.want = "a list of {name, cpus, cgroup}",
 		.help = "The Kubernetes nodes that this process measures: name is required; cpus "
 			"is a list such as \"0-2,5\", cgroup a path below cgroupfs.",

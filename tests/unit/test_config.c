@@ -28,6 +28,31 @@ static int parse(const char *text, struct km_settings *out, struct km_err *err)
 	return km_config_parse("c.yaml", text, strlen(text), out, err);
 }
 
+/* In a pod the host's name is the pod's: the node's comes from the downward API. */
+static void the_node_is_called_what_the_environment_says(void **state)
+{
+	struct km_settings s;
+	char long_name[400];
+
+	(void)state;
+	assert_int_equal(setenv("NODE_NAME", "Minikube-m02", 1), 0);
+	assert_int_equal(km_config_defaults(&s), 0);
+	assert_string_equal(s.node[0].name, "minikube-m02");
+	km_settings_fini(&s);
+
+	memset(long_name, 'n', sizeof(long_name) - 1); /* no node is called so */
+	long_name[sizeof(long_name) - 1] = '\0';
+	const char *const odd[] = { long_name, "" };
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(setenv("NODE_NAME", odd[i], 1), 0);
+		assert_int_equal(km_config_defaults(&s), 0);
+		assert_true(s.node[0].name[0] != '\0' && strlen(s.node[0].name) < 254);
+		assert_null(strstr(s.node[0].name, "nnnnnnnn"));
+		km_settings_fini(&s);
+	}
+	assert_int_equal(unsetenv("NODE_NAME"), 0);
+}
+
 static void defaults_are_those_of_the_design(void **state)
 {
 	struct km_settings s;
@@ -411,6 +436,7 @@ static void feature_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_node_is_called_what_the_environment_says),
 		cmocka_unit_test(defaults_are_those_of_the_design),
 		cmocka_unit_test(every_value_reaches_its_field),
 		cmocka_unit_test(harmless_forms_are_accepted),
