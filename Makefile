@@ -134,6 +134,10 @@ fuzz: $(FUZZ_BIN) ## libFuzzer, FUZZ_SECONDS (30) for each target
 bench: build $(BENCH_BIN) $(TOOL_BIN) $(FAKE_BIN) ## the figures of docs/PERFORMANCE.md, beside their baselines
 	$(Q)tests/bench/run.sh $(OUT)
 
+.PHONY: e2e
+e2e: build $(OUT)/tests/gen_trace ## a real control plane and fake nodes; builds Kubernetes once (8 min)
+	$(Q)tests/e2e/run.sh $(OUT) $(SCENARIO)
+
 .PHONY: soak
 soak: build $(TOOL_BIN) ## ten minutes of load with a SIGHUP every second (SOAK_SECONDS)
 	$(Q)tests/soak.sh $(OUT)

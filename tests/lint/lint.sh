@@ -68,7 +68,7 @@ check_man() {
 
 check_spelling() {
 	files src include tests docs deploy models README.md Makefile .ci |
-		grep -vE '^tests/fuzz/(corpus|regression|dict)/|\.(ubj|json|gz|csv|svg)$' |
+		grep -vE '^tests/fuzz/(corpus|regression|dict)/|\.(ubj|json|gz|csv|svg)$|/go\.(mod|sum)$' |
 		xargs codespell --ignore-words=tests/lint/words.txt
 }
 
@@ -80,7 +80,7 @@ check_size() {
 }
 
 check_licence() {
-	{ c_files; shell_files; } | xargs grep -L 'SPDX-License-Identifier: Apache-2.0' |
+	{ c_files; shell_files; files '*.go'; } | xargs grep -L 'SPDX-License-Identifier: Apache-2.0' |
 		awk '{ print $0 ": no SPDX line"; bad = 1 } END { exit bad }'
 }
 

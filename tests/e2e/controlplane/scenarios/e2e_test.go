@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenarios
+
+import (
+	"path/filepath"
+	"testing"
+
+	"kubemarla.io/tests/e2e/controlplane/cluster"
+)
+
+// The nodes of a host of eight cores, of which three are the node's, as in the traces.
+var smallNode = cluster.NodeShape{CPU: "8", Memory: "32Gi", Pods: "250"}
+
+// TestCluster is the whole run: from an empty cluster to one of 20 nodes.
+func TestCluster(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.kubelets.AddNodes(w.ctx, nodeNames("node", 0, 20), smallNode))
+	w.install(t)
+	w.run(t, "unharmed-nodes-are-preferred", unharmedNodesArePreferred)
+}
+
+// install applies deploy/ and takes the identity that its scheduler pod has.
+func (w *world) install(t *testing.T) {
+	ok := t.Run("deploy-is-accepted", func(t *testing.T) {
+		out, err := w.Kubectl("", "apply", "--server-side", "-k", filepath.Join(w.root, "deploy/base"))
+		must(t, err)
+		t.Logf("kubectl apply --server-side -k:\n%s", out)
+		w.identity, err = w.AccountKubeconfig(w.ctx, system, account)
+		must(t, err)
+	})
+	if !ok {
+		t.FailNow()
+	}
+}
