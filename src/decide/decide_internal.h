@@ -194,10 +194,12 @@ struct decide_stats {
 	struct km_counter *busy_predicted, *bound, *harm, *rescored, *conflicts, *unseen_incumbents;
 };
 
-/* Ready pods of a policy; count 0 says nothing, its place may be taken. */
+/* Of a policy: ready pods, 0 = not told; load of its service, 0 = not told. A place may be taken
+ * where neither is. */
 struct decide_ready {
 	uint64_t policy; /* 0 = never taken: a search ends here */
 	uint32_t count;
+	double rps;
 };
 
 #define DECIDE_READY ((size_t)2 * KM_POLICIES_MAX) /* a power of two */
@@ -350,6 +352,8 @@ int64_t decide_window_end_ns(const struct km_host_features *f);
 double decide_window_s(const struct decide_context *c);
 /* Pods of the policy's service that run; NaN without a feed. */
 double decide_ready_pods(struct km_decide *d, const struct decide_context *c, uint64_t policy);
+/* What its query said; NaN = nothing. */
+double decide_policy_rps(struct km_decide *d, uint64_t policy);
 /* Where a pod is expected. */
 struct decide_place {
 	uint64_t key; /* of the node's name */
@@ -411,6 +415,10 @@ struct decide_miss {
 int decide_evaluate(struct km_decide *d, const struct decide_view *view,
                     const struct km_subject *who, const struct decide_miss *miss, size_t count,
                     struct km_arena *arena);
+/* The same for pods of `who` that are on those nodes already, without what they would harm. */
+int decide_evaluate_there(struct km_decide *d, const struct decide_view *view,
+                          const struct km_subject *who, const struct decide_miss *miss,
+                          size_t count, struct km_arena *arena);
 
 /* ---- overlay.c ---- */
 /*

@@ -41,6 +41,7 @@ struct evaluator {
 	const struct decide_view *view;
 	struct project_subject who;
 	uint64_t uid;
+	bool there;      /* the subject is on those nodes: nobody comes, nobody is harmed */
 	float *rows;     /* [DECIDE_PREDICT_ROWS][columns] */
 	double *scratch; /* [columns] */
 	size_t columns;
@@ -299,6 +300,11 @@ static void find_node(struct evaluator *e, struct evaluated *n)
 static void evaluate(struct evaluator *e, struct evaluated *n)
 {
 	find_node(e, n);
+	n->incumbents = 0;
+	if (e->there) {
+		enqueue(e, n, &e->who, NULL, NULL, &n->own);
+		return;
+	}
 	enqueue(e, n, &e->who, NULL, &e->view->table->known[n->miss->node].prediction, &n->own);
 	find_incumbents(e, n);
 	for (size_t i = 0; i < n->incumbents; i++) {
@@ -321,6 +327,7 @@ static struct evaluator *create(struct km_decide *d, const struct decide_view *v
 	e->view = view;
 	e->who = (struct project_subject){ .workload = view->table->workload, .kind = who->kind };
 	e->uid = who->uid;
+	e->there = false;
 	e->columns = columns;
 	e->row_count = 0;
 	e->plans = 0;
@@ -329,12 +336,8 @@ static struct evaluator *create(struct km_decide *d, const struct decide_view *v
 	return e->rows != NULL && e->scratch != NULL ? e : NULL;
 }
 
-int decide_evaluate(struct km_decide *d, const struct decide_view *view,
-                    const struct km_subject *who, const struct decide_miss *miss, size_t count,
-                    struct km_arena *arena)
+static int run(struct evaluator *e, const struct decide_miss *miss, size_t count)
 {
-	struct evaluator *e = create(d, view, who, arena);
-
 	if (e == NULL) {
 		return -ENOMEM;
 	}
@@ -349,4 +352,27 @@ int decide_evaluate(struct km_decide *d, const struct decide_view *view,
 		}
 	}
 	return 0;
+}
+
+int decide_evaluate(struct km_decide *d, const struct decide_view *view,
+                    const struct km_subject *who, const struct decide_miss *miss, size_t count,
+                    struct km_arena *arena)
+{
+	return run(create(d, view, who, arena), miss, count);
+}
+
+int decide_evaluate_there(struct km_decide *d, const struct decide_view *view,
+                          const struct km_subject *who, const struct decide_miss *miss,
+                          size_t count, struct km_arena *arena)
+{
+	struct evaluator *e = create(d, view, who, arena);
+
+	if (e != NULL) {
+		e->uid = 0; /* it is one of those that the ledger knows to be there */
+		e->there = true;
+		e->who.there = true;
+		e->who.workload.rps = project_rps(&e->who);
+		e->who.workload.replicas = 1;
+	}
+	return run(e, miss, count);
 }

@@ -68,7 +68,7 @@ static struct decide_ready *ready_of(struct km_decide *d, uint64_t policy, bool 
 		if (r->policy == policy) {
 			return r;
 		}
-		if (r->count == 0 && vacant == NULL) {
+		if (r->count == 0 && r->rps <= 0 && vacant == NULL) {
 			vacant = r;
 		}
 		if (r->policy == 0) {
@@ -163,9 +163,38 @@ void km_decide_ready_pods(struct km_decide *d, uint64_t policy, uint32_t ready)
 	pthread_mutex_lock(&d->ledger_lock);
 	r = ready_of(d, policy, ready > 0);
 	if (r != NULL) {
-		*r = (struct decide_ready){ policy, ready };
+		*r = (struct decide_ready){ policy, ready, r->policy == policy ? r->rps : 0 };
 	}
 	pthread_mutex_unlock(&d->ledger_lock);
+}
+
+void km_decide_policy_rps(struct km_decide *d, uint64_t policy, double rps)
+{
+	bool known = rps > 0 && isfinite(rps);
+	struct decide_ready *r;
+
+	if (policy == 0) {
+		return;
+	}
+	pthread_mutex_lock(&d->ledger_lock);
+	r = ready_of(d, policy, known);
+	if (r != NULL) {
+		*r = (struct decide_ready){ policy, r->policy == policy ? r->count : 0,
+			                    known ? rps : 0 };
+	}
+	pthread_mutex_unlock(&d->ledger_lock);
+}
+
+double decide_policy_rps(struct km_decide *d, uint64_t policy)
+{
+	const struct decide_ready *told;
+	double rps;
+
+	pthread_mutex_lock(&d->ledger_lock);
+	told = ready_of(d, policy, false);
+	rps = told != NULL && told->rps > 0 ? told->rps : NAN;
+	pthread_mutex_unlock(&d->ledger_lock);
+	return rps;
 }
 
 void km_decide_pod_bound(struct km_decide *d, const struct km_pod *pod, struct km_name node,

@@ -114,11 +114,15 @@ uint64_t decide_uid_key(struct km_name uid)
 	return uid.len == 0 ? 0 : key != 0 ? key : 1;
 }
 
+static bool tells_load(const struct km_policy *p)
+{
+	return p != NULL && (isfinite(p->rps) || (p->rps_query != NULL && p->trusted));
+}
+
 /* A policy that says the load of its service is about one service, whoever controls its pods. */
 static uint64_t service_of(const struct km_pod *pod, const struct km_policy *p)
 {
-	return p != NULL && isfinite(p->rps) ? km_policy_key(p->namespace, p->name)
-	                                     : km_pod_service(pod);
+	return tells_load(p) ? km_policy_key(p->namespace, p->name) : km_pod_service(pod);
 }
 
 static void complain_of_two(struct km_decide *d, const struct km_policy *p,
@@ -138,16 +142,23 @@ void decide_subject(struct km_decide *d, const struct decide_context *c, const s
 {
 	const struct km_policy *other = NULL;
 	const struct km_policy *p = km_policies_match(c->policies, pod, &other);
+	const struct km_policy *says = p;
 	struct km_workload *w = &out->workload;
+	struct km_policy told; /* a copy that only borrows */
 	uint64_t service = service_of(pod, p);
 	double ready = NAN;
 
 	complain_of_two(d, p, other);
-	if (p != NULL && isfinite(p->rps)) {
+	if (tells_load(p)) {
 		ready = decide_ready_pods(d, c, service);
 	}
+	if (tells_load(p) && !isfinite(p->rps)) {
+		told = *p;
+		told.rps = decide_policy_rps(d, service);
+		says = &told;
+	}
 	*out = (struct km_subject){ .uid = decide_uid_key(pod->uid) };
-	km_policy_workload(p, pod, &c->settings.default_workload, c->settings.min_max_slowdown,
+	km_policy_workload(says, pod, &c->settings.default_workload, c->settings.min_max_slowdown,
 	                   ready, w);
 	out->kind = (struct km_pod_kind){
 		.service = service,

@@ -18,7 +18,6 @@ static void use_policy(struct world *w)
 	p.term[0].value = calloc(1, sizeof(char *));
 	p.term[0].value[0] = strdup("web");
 	p.term_count = 1;
-	p.rps_query = strdup("");
 	p.mode = KM_MODE_PREFER;
 	p.rps = 6000;
 	assert_int_equal(km_policies_create(&p, 1, &set, NULL), 0);

@@ -194,6 +194,15 @@ int km_decide_run_subject(struct km_decide *d, const struct km_subject *who,
                           const struct km_name *names, size_t count, struct km_arena *arena,
                           struct km_decision *out);
 
+/*
+ * The slowdown, now, of pods of `who` on each of those nodes, where there are some already: all
+ * that the feed told to be there is there, and nobody comes. In *out the predictions, states, tiers
+ * and ages count; there are no verdicts. returns 0 or -ENOMEM.
+ */
+int km_decide_run_there(struct km_decide *d, const struct km_subject *who,
+                        const struct km_name *names, size_t count, struct km_arena *arena,
+                        struct km_decision *out);
+
 /* One feature's share in a prediction. */
 struct km_contribution {
 	const char *feature; /* borrowed from the model */
@@ -250,6 +259,13 @@ void km_decide_set_feed_late(struct km_decide *d, bool late);
  * them. Until this is told, or when it is 0, those count that the feed told to be running.
  */
 void km_decide_ready_pods(struct km_decide *d, uint64_t policy, uint32_t ready);
+
+/*
+ * The load of the service of the policy with that key, in requests/s, where the policy has a query
+ * for it; NaN = not known. Each other number is another workload, and predicted anew: tell it only
+ * when it has changed for good. Any thread.
+ */
+void km_decide_policy_rps(struct km_decide *d, uint64_t policy, double rps);
 
 /*
  * The pod is bound to `node`; runs since running_ns. Again whenever that changes, and for every pod
