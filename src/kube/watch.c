@@ -10,8 +10,8 @@
 
 #define BACKOFF_MIN_NS (KM_NS_PER_S / 2)
 #define BACKOFF_MAX_NS (30 * KM_NS_PER_S)
-/* A watch that ended in order but sooner, without an event, is taken for a failure: a server that
- * closes at once would else be asked without a pause. */
+/* A watch that ended sooner does not end a row of failures; one that did so in order, without an
+ * event, is one: a server that closes at once would else be asked without a pause. */
 #define BRIEF_NS (10 * KM_NS_PER_S)
 /* So many refusals or so much garbage in a row from one version: it is not worth keeping. */
 #define REFUSALS_MAX 2
@@ -152,17 +152,17 @@ static bool watch_on(struct kube_reflector *r)
 	for (;;) {
 		struct km_err err = { .code = 0 };
 		enum kube_end end = kube_watch_once(r, &err);
-		bool brief = r->events == 0 && km_clock_mono_ns(r->clock) - r->began_ns < BRIEF_NS;
+		bool brief = km_clock_mono_ns(r->clock) - r->began_ns < BRIEF_NS;
 
 		if (end == KUBE_END_STOPPED || km_kube_stopped(r->k))
 			return false;
 		km_counter_add(r->restarts[end], 1);
 		if (r->events > 0)
 			refusals = 0;
-		if (end == KUBE_END_WHOLE && !brief) {
+		if (!brief)
 			kube_backoff_reset(&r->backoff);
+		if (end == KUBE_END_WHOLE && (!brief || r->events > 0))
 			continue;
-		}
 		if (end != KUBE_END_WHOLE)
 			kube_tell_state(r, &err);
 		refusals += end == KUBE_END_GARBAGE ||
