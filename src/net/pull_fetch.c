@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "km/base/hash.h"
+
 #include "pull_internal.h"
 
 #define EVENTS 128
@@ -26,33 +28,34 @@
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
 {
-	struct km_pull *p = ctx;
-	struct epoll_event event = { .data.fd = fd };
+	const struct net_shard *shard = ctx;
+	int epoll_fd = shard->pull->epoll_fd;
+	struct epoll_event event = { .data.u64 = (uint64_t)shard->at << 32 | (uint32_t)fd };
 
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
-		(void)epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		return 0;
 	}
 	if ((what & CURL_POLL_IN) != 0)
 		event.events |= EPOLLIN;
 	if ((what & CURL_POLL_OUT) != 0)
 		event.events |= EPOLLOUT;
-	if (epoll_ctl(p->epoll_fd, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+	if (epoll_ctl(epoll_fd, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
 		return -1; /* fails the request */
 	if (known == NULL)
-		(void)curl_multi_assign(p->multi, fd, p);
+		(void)curl_multi_assign(shard->multi, fd, ctx);
 	return 0;
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
-	struct km_pull *p = ctx;
+	struct net_shard *shard = ctx;
 
 	(void)multi;
-	p->timer_ns = timeout_ms < 0
-	                      ? INT64_MAX
-	                      : km_clock_mono_ns(p->clock) + (int64_t)timeout_ms * KM_NS_PER_MS;
+	shard->timer_ns = timeout_ms < 0 ? INT64_MAX
+	                                 : km_clock_mono_ns(shard->pull->clock) +
+	                                           (int64_t)timeout_ms * KM_NS_PER_MS;
 	return 0;
 }
 
@@ -91,6 +94,8 @@ static bool configure(struct net_fetch *f)
 #define SET(option, value) (rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, option, value))
 	SET(CURLOPT_TIMEOUT_MS, net_curl_ms(o->timeout_ns));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, net_curl_ms(o->timeout_ns));
+	/* Each answer has libcurl walk all names it remembers, addresses among them. */
+	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	SET(CURLOPT_ERRORBUFFER, f->detail);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, f);
@@ -142,7 +147,7 @@ static void leave(struct net_fetch *f)
 {
 	struct km_pull *p = f->pull;
 
-	(void)curl_multi_remove_handle(p->multi, f->curl);
+	(void)curl_multi_remove_handle(f->shard->multi, f->curl);
 	p->busy--;
 	p->busy_failed -= f->target->failed;
 	f->target->fetch = NULL;
@@ -236,6 +241,12 @@ static void refuse(struct km_pull *p, struct net_target *t, int number, const ch
 	p->options.done(p->options.ctx, t->key, 0, NULL, 0, km_clock_mono_ns(p->clock), &err);
 }
 
+/* Keys may be anything, also consecutive numbers. */
+static uint32_t shard_of(uint64_t key)
+{
+	return (uint32_t)(km_hash64(&key, sizeof(key), 0) % NET_SHARDS);
+}
+
 void net_fetch_start(struct km_pull *p, struct net_target *t)
 {
 	struct net_fetch *f;
@@ -251,12 +262,13 @@ void net_fetch_start(struct km_pull *p, struct net_target *t)
 		return;
 	}
 	f->target = t;
+	f->shard = &p->shard[shard_of(t->key)];
 	f->asked_ns = km_clock_mono_ns(p->clock);
 	f->too_large = false;
 	f->detail[0] = '\0';
 	km_buf_clear(&f->body);
 	rc = prepare(f);
-	if (rc == CURLE_OK && curl_multi_add_handle(p->multi, f->curl) != CURLM_OK)
+	if (rc == CURLE_OK && curl_multi_add_handle(f->shard->multi, f->curl) != CURLM_OK)
 		rc = CURLE_OUT_OF_MEMORY;
 	if (rc != CURLE_OK) {
 		place_give(f);
@@ -270,12 +282,12 @@ void net_fetch_start(struct km_pull *p, struct net_target *t)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void finish_all(struct km_pull *p)
+static void finish_all(const struct net_shard *shard)
 {
 	CURLMsg *message;
 	int left = 0;
 
-	while ((message = curl_multi_info_read(p->multi, &left)) != NULL) {
+	while ((message = curl_multi_info_read(shard->multi, &left)) != NULL) {
 		CURLcode code = message->data.result;
 		char *place = NULL;
 
@@ -289,13 +301,16 @@ static void finish_all(struct km_pull *p)
 
 static void on_event(struct km_pull *p, const struct epoll_event *event)
 {
+	const struct net_shard *shard = &p->shard[event->data.u64 >> 32];
+	int fd = (int)(event->data.u64 & UINT32_MAX);
 	int what = 0;
 	int running = 0;
-	uint64_t woken;
 
-	if (event->data.fd == p->wake_fd) {
-		if (read(p->wake_fd, &woken, sizeof(woken)) < 0)
-			return;
+	if (fd == p->wake_fd) {
+		uint64_t woken;
+		ssize_t got = read(fd, &woken, sizeof(woken));
+
+		(void)got; /* another one was here first, at most */
 		return;
 	}
 	if ((event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0)
@@ -305,15 +320,18 @@ static void on_event(struct km_pull *p, const struct epoll_event *event)
 	if ((event->events & EPOLLERR) != 0)
 		what |= CURL_CSELECT_ERR;
 	/* A socket that an event before this one closed is none of libcurl's: it says nothing. */
-	(void)curl_multi_socket_action(p->multi, event->data.fd, what, &running);
+	(void)curl_multi_socket_action(shard->multi, fd, what, &running);
+	finish_all(shard);
 }
 
 static int wait_ms(const struct km_pull *p, int64_t until_ns)
 {
 	int64_t left_ns;
 
-	if (p->timer_ns < until_ns)
-		until_ns = p->timer_ns;
+	for (size_t i = 0; i < NET_SHARDS; i++) {
+		if (p->shard[i].timer_ns < until_ns)
+			until_ns = p->shard[i].timer_ns;
+	}
 	if (until_ns == INT64_MAX)
 		return -1;
 	left_ns = until_ns - km_clock_mono_ns(p->clock);
@@ -326,16 +344,22 @@ static int wait_ms(const struct km_pull *p, int64_t until_ns)
 void net_fetch_wait(struct km_pull *p, int64_t until_ns)
 {
 	struct epoll_event events[EVENTS];
-	int running = 0;
 	int count = epoll_wait(p->epoll_fd, events, EVENTS, wait_ms(p, until_ns));
+	int64_t now_ns;
 
 	for (int i = 0; i < count; i++)
 		on_event(p, &events[i]);
-	if (p->timer_ns <= km_clock_mono_ns(p->clock)) {
-		p->timer_ns = INT64_MAX; /* it is set anew from within */
-		(void)curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	now_ns = km_clock_mono_ns(p->clock);
+	for (size_t i = 0; i < NET_SHARDS; i++) {
+		struct net_shard *shard = &p->shard[i];
+		int running = 0;
+
+		if (shard->timer_ns > now_ns)
+			continue;
+		shard->timer_ns = INT64_MAX; /* it is set anew from within */
+		(void)curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		finish_all(shard);
 	}
-	finish_all(p);
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
@@ -361,30 +385,44 @@ void net_fetch_expect(struct km_pull *p, size_t targets)
 	kept = spare - p->places;
 	if (targets < kept)
 		kept = targets > 0 ? targets : 1;
-	(void)curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, (long)kept);
+	/* Shards are not quite alike; the more they hold the less. */
+	kept = kept / NET_SHARDS + kept / NET_SHARDS / 4 + 4;
+	for (size_t i = 0; i < NET_SHARDS; i++)
+		(void)curl_multi_setopt(p->shard[i].multi, CURLMOPT_MAXCONNECTS, (long)kept);
+}
+
+static int init_shard(struct km_pull *p, uint32_t at)
+{
+	struct net_shard *shard = &p->shard[at];
+
+	*shard = (struct net_shard){ .pull = p, .at = at, .timer_ns = INT64_MAX };
+	shard->multi = curl_multi_init();
+	if (shard->multi == NULL ||
+	    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
+	    curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard) != CURLM_OK ||
+	    curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
+	    curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard) != CURLM_OK)
+		return -ENOMEM;
+	return 0;
 }
 
 int net_fetch_init(struct km_pull *p)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	p->timer_ns = INT64_MAX;
 	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->epoll_fd < 0 || p->wake_fd < 0)
 		return -errno;
-	event.data.fd = p->wake_fd;
+	event.data.u64 = (uint32_t)p->wake_fd;
 	if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->wake_fd, &event) != 0)
 		return -errno;
 	if (net_curl_init() != 0)
 		return -ENOMEM;
-	p->multi = curl_multi_init();
-	if (p->multi == NULL ||
-	    curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
-	    curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p) != CURLM_OK ||
-	    curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
-	    curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p) != CURLM_OK)
-		return -ENOMEM;
+	for (uint32_t i = 0; i < NET_SHARDS; i++) {
+		if (init_shard(p, i) != 0)
+			return -ENOMEM;
+	}
 	net_fetch_expect(p, 0);
 	return 0;
 }
@@ -397,12 +435,12 @@ void net_fetch_fini(struct km_pull *p)
 		if (p->target[i]->fetch != NULL)
 			net_fetch_drop(p->target[i]->fetch);
 	}
-	/* Before the places: it closes the connections, which are none of theirs. */
 	for (struct net_fetch *f = p->free; f != NULL; f = next) {
 		next = f->next;
 		fetch_free(f);
 	}
-	(void)curl_multi_cleanup(p->multi);
+	for (size_t i = 0; i < NET_SHARDS; i++)
+		(void)curl_multi_cleanup(p->shard[i].multi);
 	if (p->epoll_fd >= 0)
 		(void)close(p->epoll_fd);
 	if (p->wake_fd >= 0)

@@ -53,6 +53,22 @@ struct net_target {
 	bool failed;             /* the last time */
 };
 
+/* ---- shards ---------------------------------------------------------------------------------- */
+
+/*
+ * One multi handle with a part of the targets. libcurl 7.88 walks all connections that a multi
+ * handle keeps each time a request leaves it, and all at once each second, so many small ones cost
+ * less than a large one, and pause less.
+ */
+struct net_shard {
+	struct km_pull *pull;
+	CURLM *multi;
+	uint32_t at;      /* in km_pull.shard */
+	int64_t timer_ns; /* when it wants to be called; INT64_MAX = not */
+};
+
+#define NET_SHARDS 32
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* One place for a request; used again and again. */
@@ -60,6 +76,7 @@ struct net_fetch {
 	struct net_fetch *next; /* in the free list */
 	struct km_pull *pull;
 	CURL *curl;
+	struct net_shard *shard; /* of the target */
 	struct net_target *target;
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
@@ -74,10 +91,9 @@ struct km_pull {
 	const struct km_clock *clock;
 	struct km_rng rng;
 
-	CURLM *multi;
+	struct net_shard shard[NET_SHARDS];
 	int epoll_fd;
 	int wake_fd;
-	int64_t timer_ns; /* libcurl's; INT64_MAX = none */
 
 	struct net_fetch *free;
 	uint32_t places;

@@ -350,4 +350,6 @@ if [ -f "$tmp/agent" ]; then
 		"$(awk -v us="$used" -v s="$over" 'BEGIN { printf "%.3f", us / s / 1e4 }')" max
 	target '  RSS, MiB' 25 "$(awk -v kib="$rss" 'BEGIN { printf "%.1f", kib / 1024 }')" max
 fi
+target '5,000 agents read every 5 s: % of a core' 20 \
+	"$(awk '/^## / { here = $2 == "bench_pull" } here && $1 == "pull" { print $5 }' "$tmp/benches")" max
 target '5,000 nodes: RSS, MiB' 60 "$(row kubemarlad 5000 4 8)" max
