@@ -136,7 +136,7 @@ bench: build $(BENCH_BIN) $(TOOL_BIN) $(FAKE_BIN) ## the figures of docs/PERFORM
 
 .PHONY: e2e
 e2e: build $(OUT)/tests/gen_trace ## a real control plane and fake nodes; builds Kubernetes once (8 min)
-	$(Q)tests/e2e/run.sh $(OUT) $(SCENARIO)
+	$(Q)tests/e2e/run.sh $(OUT) '$(SCENARIO)'
 
 .PHONY: soak
 soak: build $(TOOL_BIN) ## ten minutes of load with a SIGHUP every second (SOAK_SECONDS)

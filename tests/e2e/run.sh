@@ -30,7 +30,7 @@ case $out in /*) ;; *) out=$root/$out ;; esac
 status=0
 (cd tests/e2e/controlplane/scenarios &&
 	timeout --kill-after=30s "$limit" "$out/e2e/bin/scenarios" -test.v -test.timeout 0 -root "$root" \
-		-out "$out" ${pattern:+-test.run "TestCluster/$pattern"} 9>&-) >"$here/log" 2>&1 || status=$?
+		-out "$out" ${pattern:+-test.run "TestCluster/($pattern)"} 9>&-) >"$here/log" 2>&1 || status=$?
 # A scenario's own lines, without the file they are said in.
 sed -n -e '/^=== RUN/d' -e '/^=== NAME/d' -e 's/^ *[a-z_0-9]*_test\.go:[0-9]*: /    /' -e p "$here/log"
 

@@ -122,7 +122,7 @@ func tail(path string, lines int) string {
 	}
 	var kept []string
 	for s := bufio.NewScanner(f); s.Scan(); {
-		kept = append(kept, s.Text())
+		kept = append(kept, fmt.Sprintf("%.300s", s.Text()))
 	}
 	if len(kept) > lines {
 		kept = kept[len(kept)-lines:]

@@ -23,7 +23,7 @@ func unharmedNodesArePreferred(s *scenario) {
 	d := s.daemon(nodes, "")
 	must(s.T, d.Seen(harmed, func(slowdown float64) bool { return slowdown > 3 }))
 	must(s.T, d.Seen(well, func(slowdown float64) bool { return slowdown < 2 }))
-	s.scheduler(d.URL(), nil)
+	s.scheduler(d.URL())
 
 	const pods = 60
 	s.deploy("ours", pods, shape{scheduler: schedulerIs})

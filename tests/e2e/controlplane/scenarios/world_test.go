@@ -99,7 +99,7 @@ func (w *world) stop(t *testing.T) {
 	if t.Failed() {
 		for _, p := range []*cluster.Process{w.Etcd, w.Apiserver, w.Manager, w.Scheduler} {
 			if p != nil {
-				t.Logf("the end of %s:\n%s", p.Log, p.Tail(10))
+				t.Logf("the end of %s:\n%s", p.Log, p.Tail(5))
 			}
 		}
 	}
@@ -211,13 +211,24 @@ func (s *scenario) start(d *cluster.Daemon) {
 	must(s.T, err)
 }
 
-// scheduler starts a kube-scheduler with deploy/'s configuration and identity.
-func (s *scenario) scheduler(extender string, change func(map[string]any)) *cluster.Scheduler {
+// scheduler starts a kube-scheduler with deploy/'s configuration and identity. It is more patient
+// with the extender than in deploy/, whose 200 ms a busy machine may miss: a call that is given up
+// is a pod that is placed without us.
+func (s *scenario) scheduler(extender string) *cluster.Scheduler {
+	s.Helper()
+	return s.hastyScheduler(extender, func(config map[string]any) {
+		config["extenders"].([]any)[0].(map[string]any)["httpTimeout"] = "10s"
+	})
+}
+
+// hastyScheduler has deploy/'s httpTimeout.
+func (s *scenario) hastyScheduler(extender string, change func(map[string]any)) *cluster.Scheduler {
 	s.Helper()
 	config, err := cluster.SchedulerConfig(
 		filepath.Join(s.root, "deploy/base/scheduler/scheduler-config.yaml"), s.identity, extender, change)
 	must(s.T, err)
-	k, err := s.NewScheduler("kube-scheduler-"+s.namespace, config, s.identity)
+	s.daemons++
+	k, err := s.NewScheduler(fmt.Sprintf("kube-scheduler-%d-%s", s.daemons, s.namespace), config, s.identity)
 	must(s.T, err)
 	err = k.Start()
 	s.processes = append(s.processes, k.Process)
@@ -240,6 +251,19 @@ type shape struct {
 	labels      map[string]string
 	annotations map[string]string
 	change      func(*corev1.PodSpec)
+}
+
+// exist waits until there are so many pods of the app.
+func (s *scenario) exist(app string, want int) {
+	s.Helper()
+	until(s.T, func() error {
+		list, err := s.CoreV1().Pods(s.namespace).List(s.ctx, metav1.ListOptions{
+			LabelSelector: "app=" + app, ResourceVersion: "0"})
+		if err == nil && len(list.Items) != want {
+			err = fmt.Errorf("%d pods of %s, want %d", len(list.Items), app, want)
+		}
+		return err
+	})
 }
 
 // deploy creates a Deployment, whose pods have the label app.
@@ -294,6 +318,22 @@ func (s *scenario) running(app string, want int) map[string]int {
 		return nil
 	})
 	return counts
+}
+
+// remove deletes a Deployment and waits until its pods are gone.
+func (s *scenario) remove(app string) {
+	s.Helper()
+	foreground := metav1.DeletePropagationForeground
+	must(s.T, s.AppsV1().Deployments(s.namespace).Delete(s.ctx, app,
+		metav1.DeleteOptions{PropagationPolicy: &foreground}))
+	s.running(app, 0)
+	until(s.T, func() error {
+		pods, err := s.pods(app)
+		if err == nil && len(pods) > 0 {
+			err = fmt.Errorf("%d pods of %s are left", len(pods), app)
+		}
+		return err
+	})
 }
 
 // spread shows a placement: the nodes with most pods first.
