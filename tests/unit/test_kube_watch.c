@@ -276,7 +276,7 @@ static void objects_that_are_too_large_are_left_out_and_counted(void **state)
 	len = (size_t)sprintf(json,
 	                      "{\"metadata\":{\"namespace\":\"a\",\"name\":\"big\"},\"x\":\"");
 	memset(json + len, 'x', KM_KUBE_OBJECT_MAX_BYTES);
-	strcpy(json + len + KM_KUBE_OBJECT_MAX_BYTES, "\"}");
+	memcpy(json + len + KM_KUBE_OBJECT_MAX_BYTES, "\"}", sizeof("\"}"));
 	fake_apiserver_put(&world.server, "/api/v1/pods", json);
 	kube_world_run(&world);
 	assert_true(fake_apiserver_wait_watches(&world.server, "/pods", 1));
