@@ -4,6 +4,7 @@
  * row does, so polling an idle agent costs a 304.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,6 +118,7 @@ static void put_node(struct km_api *api, const struct km_cluster_node *node, str
 		.name = { node->name, node->name_len },
 		.tier = KM_TIER_NONE,
 		.age_s = km_api_age_s(api, f),
+		.bin_age_s = NAN,
 	};
 
 	if (!f) {
@@ -126,6 +128,9 @@ static void put_node(struct km_api *api, const struct km_cluster_node *node, str
 	measured.host = f->host;
 	measured.sequence = f->version;
 	measured.tier = f->tier;
+	if (f->window_end_mono_ns != 0)
+		measured.bin_age_s =
+			(double)(km_clock_mono_ns(api->clock) - f->window_end_mono_ns) * 1e-9;
 	measured.covered_s = f->covered_s;
 	measured.outside_cpus = f->outside_cpus;
 	km_triage_node(f->readings, node->row, &triage);
@@ -165,11 +170,11 @@ void km_api_features(struct km_api *api, const struct km_http_request *req,
 	const struct km_cluster_snapshot *s;
 	struct chosen chosen;
 
-	if (!api->cluster) {
+	if (!api->own) {
 		km_api_error(reply, 404, "notFound", "this daemon has no nodes");
 		return;
 	}
-	s = km_cluster_get(api->cluster);
+	s = km_cluster_get(api->own);
 	if (!choose(api, s, only, req->arena, &chosen)) {
 		km_api_error(reply, 503, "outOfMemory", "out of memory listing nodes");
 	} else if (only && chosen.count == 0) {

@@ -2,15 +2,26 @@
 /*
  * GET /healthz and /readyz. A daemon without model or data is ready: it answers neutrally, and
  * taking it out of service would only turn neutral answers into errors. It says so in the reasons.
+ * Until Kubernetes was listed once it is not: it would not know which pods are where.
  */
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "km/base/macros.h"
 #include "km/model/model.h"
 
 #include "api_internal.h"
 
-#define REASONS_MAX 4
+#define REASONS_MAX     (4 + KM_VIEW_KINDS)
+#define REASON_MAX      192
+#define LOST_FOR_LONG_S 30
+
+struct reasons {
+	const char *reason[REASONS_MAX];
+	size_t count;
+	bool ready;
+	char text[KM_VIEW_KINDS][REASON_MAX];
+};
 
 static bool any_data(struct km_api *api)
 {
@@ -26,42 +37,68 @@ static bool any_data(struct km_api *api)
 	return found;
 }
 
-/* reason [REASONS_MAX]. returns how many. */
-static size_t reasons_of(struct km_api *api, const char **reason)
+/* What is wrong with what Kubernetes says, a line a kind of object. */
+static void add_kubernetes(struct km_api *api, struct reasons *r)
 {
-	size_t count = 0;
+	struct km_view_health h;
 
-	if (!atomic_load(&api->ready))
-		reason[count++] = "starting or stopping";
+	km_view_health(api->view, &h);
+	for (size_t k = 0; k < KM_VIEW_KINDS; k++) {
+		const char *name = km_view_kind_name((enum km_view_kind)k);
+		const char *why = h.kind[k].why;
+		const char *dash = why[0] != '\0' ? ": " : "";
+
+		if (!h.kind[k].listed) {
+			(void)snprintf(r->text[k], REASON_MAX,
+			               "Kubernetes: %s are not listed yet%s%s", name, dash, why);
+		} else if (h.kind[k].lost_s > LOST_FOR_LONG_S) {
+			(void)snprintf(r->text[k], REASON_MAX,
+			               "Kubernetes: no news of %s for %.0f s%s%s", name,
+			               h.kind[k].lost_s, dash, why);
+		} else {
+			continue;
+		}
+		r->reason[r->count++] = r->text[k];
+	}
+	r->ready = r->ready && h.feeding;
+}
+
+static void find_reasons(struct km_api *api, struct reasons *r)
+{
+	r->count = 0;
+	r->ready = atomic_load(&api->ready);
+	if (!r->ready)
+		r->reason[r->count++] = "starting or stopping";
+	if (api->view)
+		add_kubernetes(api, r);
 	if (api->decide) {
 		struct km_model *model = km_decide_get_model(api->decide);
 
 		if (!model)
-			reason[count++] = "no model is loaded: answers are neutral";
+			r->reason[r->count++] = "no model is loaded: answers are neutral";
 		km_model_unref(model);
 	}
 	if (!any_data(api))
-		reason[count++] = "no node has data yet: answers are neutral";
-	return count;
+		r->reason[r->count++] = "no node has data yet: answers are neutral";
 }
 
 void km_api_healthz(struct km_api *api, const struct km_http_request *req,
                     struct km_http_reply *reply)
 {
-	const char *reason[REASONS_MAX];
+	struct reasons r;
 
 	(void)req;
-	km_answer_status(&reply->body, "ok", reason, reasons_of(api, reason));
+	find_reasons(api, &r);
+	km_answer_status(&reply->body, "ok", r.reason, r.count);
 }
 
 void km_api_readyz(struct km_api *api, const struct km_http_request *req,
                    struct km_http_reply *reply)
 {
-	const char *reason[REASONS_MAX];
-	bool ready = atomic_load(&api->ready);
+	struct reasons r;
 
 	(void)req;
-	reply->status = ready ? 200 : 503;
-	km_answer_status(&reply->body, ready ? "ready" : "notReady", reason,
-	                 reasons_of(api, reason));
+	find_reasons(api, &r);
+	reply->status = r.ready ? 200 : 503;
+	km_answer_status(&reply->body, r.ready ? "ready" : "notReady", r.reason, r.count);
 }

@@ -14,9 +14,11 @@
 #include "km/base/complain.h"
 #include "km/base/err.h"
 #include "km/cluster/cluster.h"
+#include "km/cluster/view.h"
 #include "km/core/settings.h"
 #include "km/decide/decide.h"
 #include "km/decide/effects_file.h"
+#include "km/kube/credentials.h"
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
 #include "km/net/server.h"
@@ -61,10 +63,12 @@ struct app {
 	struct app_stamp model_seen; /* of the last attempt, good or bad */
 	struct km_schema *schema;    /* what the agent computes */
 
-	struct km_agent *agent; /* NULL without the agent role */
-	struct km_cluster *cluster;
-	struct km_decide *decide; /* NULL without the extender role */
-	struct km_record *record; /* likewise, and the next */
+	struct km_agent *agent;     /* NULL without the agent role */
+	struct km_cluster *own;     /* the picture of what our own agent measures */
+	struct km_cluster *cluster; /* what decisions are made from: with Kubernetes another */
+	struct app_kubernetes *kubernetes; /* NULL = there is none for us */
+	struct km_decide *decide;          /* NULL without the extender role */
+	struct km_record *record;          /* likewise, and the next */
 	struct km_decision_log *decision_log;
 	struct km_effects_file *effects; /* NULL = none */
 	struct km_api api;
@@ -124,10 +128,35 @@ int app_policies_load(const struct km_settings *s, struct km_policies **out,
 /* Creates (not starts) an agent by these settings; NULL without the role. */
 int app_agent_create(struct app *a, const struct km_settings *s, const struct km_schema *schema,
                      struct km_agent **out, struct km_err *err) KM_MUST_CHECK;
-/* Creates a->cluster, or gives it another layout: the hosts of `agent`, else the settings' nodes.
+/* Creates a->own, or gives it another layout: the hosts of `agent`, else the settings' nodes.
  */
 int app_cluster_layout(struct app *a, const struct km_settings *s, const struct km_agent *agent,
                        struct km_err *err) KM_MUST_CHECK;
+
+/* kubernetes.c: with a->kubernetes NULL the rest of it does nothing. */
+
+/* Sets a->kubernetes if there is a cluster to be a citizen of. */
+int app_kubernetes_find(struct app *a, struct km_err *err) KM_MUST_CHECK;
+/* Creates a->cluster, and who writes it; then, with a->decide there, all else; then threads. */
+int app_kubernetes_picture(struct app *a, struct km_err *err) KM_MUST_CHECK;
+int app_kubernetes_create(struct app *a, struct km_err *err) KM_MUST_CHECK;
+int app_kubernetes_start(struct app *a, struct km_err *err) KM_MUST_CHECK;
+void app_kubernetes_stop(struct app *a); /* threads */
+void app_kubernetes_free(struct app *a);
+/* Our own agent's rows and hosts, for the picture of the cluster. */
+void app_kubernetes_local(struct app *a, struct km_host_features *const *hosts, size_t count);
+int app_kubernetes_hosts(struct app *a, const struct km_cluster_host *hosts, size_t count,
+                         struct km_err *err) KM_MUST_CHECK;
+void app_kubernetes_schema(struct app *a, const struct km_schema *schema);
+void app_kubernetes_max_age(struct app *a, int64_t max_age_ns);
+/*
+ * The policies of decide.policies (NULL = none; a reference is taken) are to hold beside the
+ * API's: of two with one name the API's. returns false when there is no API.
+ */
+bool app_kubernetes_policies(struct app *a, struct km_policies *of_file);
+/* NULL without Kubernetes. */
+struct km_view *app_kubernetes_view(const struct app *a);
+const struct km_kube_credentials *app_kubernetes_credentials(const struct app *a);
 
 /* reload.c: SIGHUP. All or nothing, but for keys that only a restart changes. */
 void app_reload(struct app *a);

@@ -7,13 +7,14 @@
 
 #include "app_internal.h"
 
-/* Sampler thread: what the agent publishes becomes the picture of the cluster. */
+/* Sampler thread: what the agent publishes becomes a picture, and a part of the cluster's. */
 static void publish(void *ctx, struct km_host_features *const *hosts, size_t host_count)
 {
 	struct app *a = ctx;
 	int64_t now_ns = km_clock_mono_ns(a->clock);
 
-	if (km_cluster_publish(a->cluster, hosts, host_count) != 0)
+	app_kubernetes_local(a, hosts, host_count);
+	if (km_cluster_publish(a->own, hosts, host_count) != 0)
 		km_complain(&a->publish_trouble, now_ns, "app", "features lost error=memory");
 	else
 		km_recovered(&a->publish_trouble, "app", "features published again");
@@ -85,10 +86,13 @@ int app_cluster_layout(struct app *a, const struct km_settings *s, const struct 
 
 	if (rc != 0)
 		rc = km_err_set(err, ENOMEM, "cluster layout: out of memory");
-	else if (a->cluster == NULL)
-		rc = km_cluster_create(l.host, l.count, &a->cluster, err);
+	else if (a->own == NULL)
+		rc = km_cluster_create(l.host, l.count, &a->own, err);
 	else
-		rc = km_cluster_set_hosts(a->cluster, l.host, l.count, err);
+		rc = km_cluster_set_hosts(a->own, l.host, l.count, err);
+	/* Nodes of the settings are placeholders where Kubernetes says which there are. */
+	if (rc == 0)
+		rc = app_kubernetes_hosts(a, l.host, agent != NULL ? l.count : 0, err);
 	free(l.name);
 	free(l.host);
 	return rc;

@@ -177,6 +177,8 @@ void app_schema_use(struct app *a, struct km_schema *schema)
 	/* Rows of another schema than the model's are no data to decide: neutral, not wrong. */
 	if (other && a->agent != NULL && km_agent_set_schema(a->agent, schema) != 0)
 		km_log_error("app", "schema refused error=memory serving=\"neutral answers\"");
+	if (other)
+		app_kubernetes_schema(a, schema);
 	km_schema_unref(a->schema);
 	a->schema = schema;
 }

@@ -108,7 +108,9 @@ static void apply_decide(struct app *a, const struct change *c)
 	if (a->decide == NULL)
 		return;
 	km_decide_set_settings(a->decide, decide);
-	km_decide_set_policies(a->decide, c->policies);
+	app_kubernetes_max_age(a, decide->max_age_ns);
+	if (!app_kubernetes_policies(a, c->policies))
+		km_decide_set_policies(a->decide, c->policies);
 	if (km_decision_log_set(a->decision_log, decide, &err) != 0)
 		km_log_error("app", "decision log left as it was error=\"%s\"", err.text);
 }

@@ -105,7 +105,15 @@ static int start_agent(struct app *a, struct km_err *err)
 
 static int start_cluster(struct app *a, struct km_err *err)
 {
-	return app_cluster_layout(a, a->settings, a->agent, err);
+	int rc = app_kubernetes_find(a, err);
+
+	if (rc == 0)
+		rc = app_kubernetes_picture(a, err);
+	if (rc == 0)
+		rc = app_cluster_layout(a, a->settings, a->agent, err);
+	if (a->kubernetes == NULL)
+		a->cluster = a->own;
+	return rc;
 }
 
 static int start_records(struct app *a, struct km_err *err)
@@ -142,6 +150,7 @@ static int start_decide(struct app *a, struct km_err *err)
 		return rc;
 	km_decide_set_model(a->decide, a->model);
 	km_decide_set_policies(a->decide, policies);
+	(void)app_kubernetes_policies(a, policies); /* without it those alone hold */
 	km_policies_unref(policies);
 	rc = start_effects(a, err);
 	return rc == 0 ? start_records(a, err) : rc;
@@ -155,6 +164,8 @@ static int start_api(struct app *a, struct km_err *err)
 	a->api.record = a->record;
 	a->api.decision_log = a->decision_log;
 	a->api.cluster = a->cluster;
+	a->api.own = a->own;
+	a->api.view = app_kubernetes_view(a);
 	a->api.metrics = a->metrics;
 	a->api.clock = a->clock;
 	a->api.version = KM_VERSION;
@@ -278,8 +289,9 @@ static int say_ready(struct app *a, struct km_err *err)
 static int start(struct app *a, struct km_err *err)
 {
 	static int (*const steps[])(struct app *, struct km_err *) = {
-		raise_files,  start_metrics, start_model,   start_agent,    start_cluster,
-		start_decide, start_api,     start_servers, start_sampling, say_ready,
+		raise_files,   start_metrics,  start_model,           start_agent,
+		start_cluster, start_decide,   app_kubernetes_create, start_api,
+		start_servers, start_sampling, app_kubernetes_start,  say_ready,
 	};
 	int rc = 0;
 
@@ -303,13 +315,17 @@ static void stop(struct app *a)
 	cut += km_server_free(a->observe, left_ns > 0 ? left_ns : 0);
 	if (cut > 0)
 		km_log_warn("app", "requests cut off count=%u", cut);
+	app_kubernetes_stop(a);
 	km_api_agent_set(&a->api, NULL);
 	km_agent_free(a->agent);
 	km_decision_log_free(a->decision_log);
 	km_record_free(a->record);
 	km_effects_file_close(a->effects);
+	app_kubernetes_free(a);
 	km_decide_free(a->decide);
-	km_cluster_free(a->cluster);
+	if (a->cluster != a->own)
+		km_cluster_free(a->cluster);
+	km_cluster_free(a->own);
 	km_schema_unref(a->schema);
 	km_model_unref(a->model);
 	km_metrics_free(a->metrics);

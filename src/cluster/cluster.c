@@ -24,8 +24,8 @@ static void block_unref(struct block *b)
 	if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) {
 		return;
 	}
-	for (size_t i = 0; i < BLOCK_HOSTS; i++) {
-		km_host_features_unref(b->host[i]);
+	for (size_t i = 0; i < BLOCK_NODES; i++) {
+		km_host_features_unref(b->features[i]);
 	}
 	free(b);
 }
@@ -57,7 +57,7 @@ static struct picture *picture_create(struct topology *t, uint64_t generation)
 		           .node_count = t->node_count,
 		           .node = p->node,
 		           .index = &t->index },
-		.block_count = (t->host_count + BLOCK_HOSTS - 1) / BLOCK_HOSTS,
+		.block_count = (t->node_count + BLOCK_NODES - 1) / BLOCK_NODES,
 	};
 	atomic_init(&p->shown.refs, 1);
 	p->block = calloc(p->block_count + 1u, sizeof(struct block *));
@@ -69,12 +69,11 @@ static struct picture *picture_create(struct topology *t, uint64_t generation)
 	return p;
 }
 
-/* Puts a host's rows into p, in a block that is p's alone. */
-static int put_host(struct picture *p, struct km_host_features *f)
+/* Puts a node's row into p, in a block that is p's alone. */
+static int put_row(struct picture *p, uint32_t node, struct km_host_features *f, uint32_t row)
 {
-	const struct topology *t = p->topology;
-	struct block *b = p->block[f->host / BLOCK_HOSTS];
-	struct km_host_features **place;
+	struct block *b = p->block[node / BLOCK_NODES];
+	uint32_t at = node % BLOCK_NODES;
 
 	if (b == NULL) {
 		b = calloc(1, sizeof(*b));
@@ -82,15 +81,37 @@ static int put_host(struct picture *p, struct km_host_features *f)
 			return -ENOMEM;
 		}
 		atomic_init(&b->refs, 1);
-		p->block[f->host / BLOCK_HOSTS] = b;
+		p->block[node / BLOCK_NODES] = b;
 	}
-	place = &b->host[f->host % BLOCK_HOSTS];
-	km_host_features_unref(*place);
-	*place = km_host_features_ref(f);
-	for (uint32_t i = t->first[f->host]; i < t->first[f->host + 1]; i++) {
-		p->node[i].features = f;
-	}
+	km_host_features_unref(b->features[at]);
+	b->features[at] = f != NULL ? km_host_features_ref(f) : NULL;
+	b->own[at] = true;
+	p->node[node].features = f;
+	p->node[node].row = row;
 	return 0;
+}
+
+static int put_host(struct picture *p, struct km_host_features *f)
+{
+	const struct topology *t = p->topology;
+	int rc = 0;
+
+	for (uint32_t i = t->first[f->host]; i < t->first[f->host + 1] && rc == 0; i++) {
+		rc = put_row(p, i, f, i - t->first[f->host]);
+	}
+	return rc;
+}
+
+static int put_rows(struct picture *p, const struct km_cluster_row *rows, size_t count)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (rows[i].node < p->shown.node_count) {
+			rc = put_row(p, rows[i].node, rows[i].features, rows[i].row);
+		}
+	}
+	return rc;
 }
 
 /* What p's own blocks have no news of stays as it was; all other blocks are shared. */
@@ -98,18 +119,19 @@ static void share_rest(struct picture *p, const struct picture *old)
 {
 	for (uint32_t i = 0; i < p->block_count; i++) {
 		struct block *from = old->block[i];
+		struct block *to = p->block[i];
 
 		if (from == NULL) {
 			continue;
 		}
-		if (p->block[i] == NULL) {
+		if (to == NULL) {
 			atomic_fetch_add_explicit(&from->refs, 1, memory_order_relaxed);
 			p->block[i] = from;
 			continue;
 		}
-		for (size_t h = 0; h < BLOCK_HOSTS; h++) {
-			if (p->block[i]->host[h] == NULL && from->host[h] != NULL) {
-				p->block[i]->host[h] = km_host_features_ref(from->host[h]);
+		for (size_t n = 0; n < BLOCK_NODES; n++) {
+			if (!to->own[n] && from->features[n] != NULL) {
+				to->features[n] = km_host_features_ref(from->features[n]);
 			}
 		}
 	}
@@ -126,17 +148,38 @@ static void swap_in(struct km_cluster *c, struct picture *p)
 	picture_unref(old);
 }
 
+/* A picture of the same nodes and, so far, their old rows. NULL when out of memory. */
+static struct picture *next_picture(struct km_cluster *c)
+{
+	const struct picture *old = c->current; /* only the writer changes it: no lock to read */
+	struct picture *p = picture_create(old->topology, c->generation + 1);
+
+	if (p != NULL) {
+		memcpy(p->node, old->node, old->shown.node_count * sizeof(p->node[0]));
+	}
+	return p;
+}
+
+/* rc: of what was put into p. */
+static int publish(struct km_cluster *c, struct picture *p, int rc)
+{
+	if (rc != 0) {
+		picture_unref(p);
+		return rc;
+	}
+	share_rest(p, c->current);
+	c->generation++;
+	swap_in(c, p);
+	return 0;
+}
+
 int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hosts,
                        size_t host_count)
 {
-	const struct picture *old = c->current; /* only the writer changes it: no lock to read */
-	const struct topology *t = old->topology;
-	struct picture *p = picture_create(old->topology, c->generation + 1);
+	const struct topology *t = c->current->topology;
+	struct picture *p = next_picture(c);
 	int rc = p == NULL ? -ENOMEM : 0;
 
-	if (rc == 0) {
-		memcpy(p->node, old->node, t->node_count * sizeof(p->node[0]));
-	}
 	for (size_t i = 0; i < host_count && rc == 0; i++) {
 		uint32_t h = hosts[i]->host;
 
@@ -144,14 +187,14 @@ int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hos
 			rc = put_host(p, hosts[i]);
 		}
 	}
-	if (rc != 0) {
-		picture_unref(p);
-		return rc;
-	}
-	share_rest(p, old);
-	c->generation++;
-	swap_in(c, p);
-	return 0;
+	return publish(c, p, rc);
+}
+
+int km_cluster_publish_rows(struct km_cluster *c, const struct km_cluster_row *rows, size_t count)
+{
+	struct picture *p = next_picture(c);
+
+	return publish(c, p, p != NULL ? put_rows(p, rows, count) : -ENOMEM);
 }
 
 /* A picture of a new topology, ready to be swapped in. */
@@ -216,6 +259,25 @@ int km_cluster_set_hosts(struct km_cluster *c, const struct km_cluster_host *hos
 		swap_in(c, p);
 	}
 	return rc;
+}
+
+int km_cluster_set_nodes(struct km_cluster *c, const char *const *name, size_t count,
+                         const struct km_cluster_row *rows, size_t row_count, struct km_err *err)
+{
+	const struct km_cluster_host all = { name, count };
+	struct picture *p;
+	int rc = picture_of(c, &all, 1, &p, err);
+
+	if (rc != 0) {
+		return rc;
+	}
+	rc = put_rows(p, rows, row_count);
+	if (rc != 0) {
+		picture_unref(p);
+		return km_err_set(err, ENOMEM, "cluster picture: out of memory");
+	}
+	swap_in(c, p);
+	return 0;
 }
 
 const struct km_cluster_snapshot *km_cluster_get(struct km_cluster *c)

@@ -3,7 +3,7 @@
  * Inside the cluster picture. What a snapshot owns is shared with its neighbours in time:
  *
  *   picture --> topology      names, map, which nodes a host has    until the layout changes
- *           --> block[0..n]   rows of BLOCK_HOSTS hosts             until one of them publishes
+ *           --> block[0..n]   rows of BLOCK_NODES nodes             until one of them is new
  *           --> node[]        flat, borrowed from the two above     own
  *
  * so publishing one host of 5,000 copies an array and one block, not 5,000 references.
@@ -12,15 +12,17 @@
 #define KM_CLUSTER_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "km/base/map.h"
 #include "km/cluster/cluster.h"
 
-#define BLOCK_HOSTS 64
+#define BLOCK_NODES 64
 
 struct block {
 	_Atomic uint32_t refs;
-	struct km_host_features *host[BLOCK_HOSTS]; /* NULL = never published */
+	struct km_host_features *features[BLOCK_NODES]; /* a reference each; NULL = none */
+	bool own[BLOCK_NODES]; /* put there by the picture that is being built */
 };
 
 struct topology {

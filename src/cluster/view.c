@@ -191,6 +191,15 @@ static void news(struct km_view *v)
 	pthread_mutex_unlock(&v->lock);
 }
 
+void km_view_renew_policies(struct km_view *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->renew_policies = true;
+	v->changed = true;
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* Puts an item, which is taken; NULL = there was no memory for it. */
 static int put(struct km_view *v, enum km_view_kind kind, struct view_item *i)
 {

@@ -134,6 +134,10 @@ static void feed_pod(struct km_view *v, uint32_t slot, struct view_item *now)
 	f->pod = array;
 	old = f->pod[slot].item;
 	f->pod[slot].item = now;
+	if (v->feed.pod != NULL) {
+		v->feed.pod(v->feed.ctx, old != NULL ? &old->pod : NULL,
+		            now != NULL ? &now->pod : NULL);
+	}
 	tell_pod(v, old, now, false);
 	count_pod(f, &f->pod[slot]);
 	view_item_unref(old);
@@ -269,6 +273,8 @@ static bool may_feed(struct km_view *v, int64_t *lost_ns)
 	       (s[KM_VIEW_POLICIES].listed || s[KM_VIEW_POLICIES].trouble) &&
 	       (s[KM_VIEW_NAMESPACES].listed || s[KM_VIEW_NAMESPACES].trouble);
 	*lost_ns = s[KM_VIEW_PODS].lost_ns;
+	v->feeder.policies_due = v->feeder.policies_due || v->renew_policies;
+	v->renew_policies = false;
 	pthread_mutex_unlock(&v->lock);
 	return good;
 }
@@ -332,6 +338,9 @@ int64_t view_feed_step(struct km_view *v)
 	}
 	feed_pods(v);
 	view_ready_tell(v);
+	if (v->feed.settled != NULL) {
+		v->feed.settled(v->feed.ctx);
+	}
 	return look_at_stream(v, lost_ns);
 }
 

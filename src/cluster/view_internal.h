@@ -49,9 +49,9 @@ struct km_view {
 	km_view_parse_policy parse_policy;
 	struct km_counter *no_memory;
 
-	pthread_mutex_t lock; /* the shared part of tables, streams, and the next three */
+	pthread_mutex_t lock; /* the shared part of tables, streams, and the next */
 	pthread_cond_t wake;
-	bool changed, stop;
+	bool changed, stop, renew_policies;
 	struct slots table[KM_VIEW_KINDS];
 	struct view_stream stream[KM_VIEW_KINDS];
 	bool feeding, late; /* the feeder's, for others to see */

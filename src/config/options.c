@@ -12,13 +12,14 @@
 #define NS 1e9
 
 static const char *const isolations[] = { "thread", "process", NULL };
-static const char *const feature_origins[] = { "peers", "prometheus", "local", NULL };
+static const char *const feature_origins[] = { "peers", "prometheus", "local", "auto", NULL };
 static const char *const kubernetes_modes[] = { "auto", "on", "off", NULL };
 static const char *const on_stales[] = { "Neutral", "Avoid", "Reject", NULL };
 static const char *const switches[] = { "on", "off", NULL };
 static const char *const score_scales[] = { "10", "100", NULL };
 
-_Static_assert(KM_FEATURES_PEERS == 0 && KM_FEATURES_PROMETHEUS == 1 && KM_FEATURES_LOCAL == 2,
+_Static_assert(KM_FEATURES_PEERS == 0 && KM_FEATURES_PROMETHEUS == 1 && KM_FEATURES_LOCAL == 2 &&
+                       KM_FEATURES_AUTO == 3,
                "feature_origins[] is indexed by the enum");
 _Static_assert(KM_KUBERNETES_AUTO == 0 && KM_KUBERNETES_ON == 1 && KM_KUBERNETES_OFF == 2,
                "kubernetes_modes[] is indexed by the enum");

@@ -4,27 +4,95 @@
 	{
 		.key = "features.from",
 		.type = CONF_CHOICE,
-		.preset = "local",
+		.preset = "auto",
 		.choices = feature_origins,
-		.help = "Whose features decisions are made from. Only local (this process's own "
-			"agent) is built in yet.",
-		FIELD(km_settings, features_from),
+		.help = "Whose features decisions are made from: peers asks the agents of the "
+			"cluster, prometheus asks a Prometheus server that scrapes them, local "
+			"is this process's own agent alone, auto is peers with Kubernetes and "
+			"local without. This process's own agent always counts.",
+		FIELD(km_settings, features.from),
 	},
 	{
 		.key = "features.url",
 		.type = CONF_STRING,
 		.preset = "",
-		.help = "Prometheus server, with features.from: prometheus. Not used yet.",
-		FIELD(km_settings, prometheus_url),
+		.help = "Prometheus server, with features.from: prometheus.",
+		FIELD(km_settings, features.url),
+	},
+	{
+		.key = "features.interval",
+		.type = CONF_DURATION_NS,
+		.preset = "5s",
+		.min = 0.1 * NS,
+		.max = 300 * NS,
+		.help = "Time between two questions to one agent, or to Prometheus.",
+		FIELD(km_settings, features.interval_ns),
+	},
+	{
+		.key = "features.timeout",
+		.type = CONF_DURATION_NS,
+		.preset = "2s",
+		.min = 0.1 * NS,
+		.max = 60 * NS,
+		.help = "How long one of them may take to answer.",
+		FIELD(km_settings, features.timeout_ns),
+	},
+	{
+		.key = "features.port",
+		.type = CONF_INTEGER,
+		.preset = "9192",
+		.min = 1,
+		.max = 65535,
+		.help = "Port on which agents answer: their observe.port.",
+		FIELD(km_settings, features.port),
+	},
+	{
+		.key = "features.selector",
+		.type = CONF_STRING,
+		.preset = "app.kubernetes.io/name=kubemarla,app.kubernetes.io/component=agent",
+		.help = "Labels of agents' pods in kubernetes.namespace: key=value or key, with "
+			"commas between; all must hold.",
+		FIELD(km_settings, features.selector),
+	},
+	{
+		.key = "features.tls.ca",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "File of the CA that agents' certificates come from; agents are asked by "
+			"https then. Empty is plain HTTP.",
+		FIELD(km_settings, features.tls_ca),
+	},
+	{
+		.key = "features.tls.cert",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "File of the certificate that is shown to agents; empty is none.",
+		FIELD(km_settings, features.tls_cert),
+	},
+	{
+		.key = "features.tls.key",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "File of its key.",
+		FIELD(km_settings, features.tls_key),
+	},
+	{
+		.key = "features.tls.serverName",
+		.type = CONF_STRING,
+		.preset = "",
+		.help = "Name that agents' certificates are for, since their addresses come and "
+			"go; empty is the address.",
+		FIELD(km_settings, features.tls_server_name),
 	},
 	{
 		.key = "kubernetes.enabled",
 		.type = CONF_CHOICE,
 		.preset = "auto",
 		.choices = kubernetes_modes,
-		.help = "Whether to watch a Kubernetes API. Not built in yet: auto and off mean "
-			"the "
-			"same, on is refused.",
+		.help = "Whether to watch a Kubernetes API: auto does in a pod with a service "
+			"account, and where kubernetes.kubeconfig names a file; on also looks for "
+			"$KUBECONFIG and ~/.kube/config, and does not start without credentials. "
+			"The agent role alone never does.",
 		FIELD(km_settings, kubernetes.enabled),
 	},
 	{

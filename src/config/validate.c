@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "km/base/map.h"
+#include "km/core/labels.h"
 
 #include "config_internal.h"
 
@@ -55,18 +56,43 @@ static int check_tls(struct conf_ctx *c, const struct km_settings *s, const stru
 	return 0;
 }
 
-static int check_not_built_in(struct conf_ctx *c, const struct km_settings *s,
-                              const struct km_tree *root)
+static int check_features(struct conf_ctx *c, const struct km_settings *s,
+                          const struct km_tree *root)
 {
-	if (s->features_from != KM_FEATURES_LOCAL) {
+	const struct km_features_settings *f = &s->features;
+	struct km_err err = { .code = 0 };
+	struct km_labels labels;
+
+	if (f->from == KM_FEATURES_PEERS && s->kubernetes.enabled == KM_KUBERNETES_OFF) {
 		return conf_fail(c, conf_line_of(root, "features.from"),
-		                 "features.from: saw %s, want local: nothing else is built in yet",
-		                 s->features_from == KM_FEATURES_PEERS ? "peers" : "prometheus");
+		                 "features.from: saw peers with kubernetes.enabled: off, want "
+		                 "local: agents are found through Kubernetes");
 	}
-	if (s->kubernetes.enabled == KM_KUBERNETES_ON) {
-		return conf_fail(c, conf_line_of(root, "kubernetes.enabled"),
-		                 "kubernetes.enabled: saw on, want auto or off: watching "
-		                 "Kubernetes is not built in yet");
+	if (f->from == KM_FEATURES_PROMETHEUS) {
+		return conf_fail(c, conf_line_of(root, "features.from"),
+		                 "features.from: saw prometheus, want peers, local or auto: it is "
+		                 "not built in yet");
+	}
+	if (f->from == KM_FEATURES_PROMETHEUS && strncmp(f->url, "http://", 7) != 0 &&
+	    strncmp(f->url, "https://", 8) != 0) {
+		return conf_fail(c, conf_line_of(root, "features.url"),
+		                 "features.url: saw \"%.60s\", want http://HOST:PORT of a "
+		                 "Prometheus server",
+		                 f->url);
+	}
+	if (km_labels_parse(f->selector, &labels, &err) != 0) {
+		return conf_fail(c, conf_line_of(root, "features.selector"),
+		                 "features.selector: %s", err.text);
+	}
+	if ((f->tls_cert[0] != '\0') != (f->tls_key[0] != '\0')) {
+		return conf_fail(c, conf_line_of(root, "features.tls.cert"),
+		                 "features.tls.cert: saw one of cert and key, want both or "
+		                 "neither");
+	}
+	if (f->tls_ca[0] == '\0' && (f->tls_cert[0] != '\0' || f->tls_server_name[0] != '\0')) {
+		return conf_fail(c, conf_line_of(root, "features.tls"),
+		                 "features.tls.ca: saw \"\" beside other keys of features.tls, "
+		                 "want the file of the agents' CA");
 	}
 	return 0;
 }
@@ -330,8 +356,8 @@ int conf_validate(struct conf_ctx *c, const struct km_settings *s, const struct 
 {
 	static int (*const checks[])(struct conf_ctx *, const struct km_settings *,
 	                             const struct km_tree *) = {
-		check_tls,   check_not_built_in, check_listeners, check_window,
-		check_nodes, check_groups,       check_roots,     check_set,
+		check_tls,   check_features, check_listeners, check_window,
+		check_nodes, check_groups,   check_roots,     check_set,
 	};
 	int rc = 0;
 

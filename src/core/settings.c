@@ -29,7 +29,12 @@ void km_settings_fini(struct km_settings *s)
 	free(s->collect.live.pcm_helper);
 	free(s->collect.live.pcm_server_url);
 	free(s->model_path);
-	free(s->prometheus_url);
+	free(s->features.url);
+	free(s->features.selector);
+	free(s->features.tls_ca);
+	free(s->features.tls_cert);
+	free(s->features.tls_key);
+	free(s->features.tls_server_name);
 	free(s->kubernetes.kubeconfig);
 	free(s->kubernetes.context);
 	free(s->kubernetes.namespace);

@@ -315,6 +315,7 @@ void km_answer_features_node(struct km_json *j, const struct km_answer_measured 
 	km_json_put_integer(j, "sequence", (long long)m->sequence);
 	km_json_put_string(j, "tier", km_tier_name(m->tier));
 	km_json_put_rounded(j, "ageSeconds", m->age_s, AGE_DIGITS);
+	km_json_put_rounded(j, "binAgeSeconds", m->bin_age_s, AGE_DIGITS);
 	km_json_put_rounded(j, "coveredSeconds", m->covered_s, AGE_DIGITS);
 	km_json_put_integer(j, "outsideCpus", m->outside_cpus);
 	put_contention(j, m->triage);

@@ -30,33 +30,34 @@ struct view_world {
 	struct km_view *view;
 };
 
-static struct km_name name_of(const char *text)
+static inline struct km_name name_of(const char *text)
 {
 	return (struct km_name){ text, (uint32_t)strlen(text) };
 }
 
-static int64_t view_mono(void *ctx)
+static inline int64_t view_mono(void *ctx)
 {
 	return ((struct view_world *)ctx)->mono_ns;
 }
 
-static int64_t view_wall(void *ctx)
+static inline int64_t view_wall(void *ctx)
 {
 	return ((struct view_world *)ctx)->wall_ns;
 }
 
-static void told_live(void *ctx, bool live)
+static inline void told_live(void *ctx, bool live)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "live %d\n", live);
 }
 
-static void told_late(void *ctx, bool late)
+static inline void told_late(void *ctx, bool late)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "late %d\n", late);
 }
 
 /* "bound UID NODE", and since how many seconds it runs; "-" = not yet. */
-static void told_bound(void *ctx, const struct km_pod *pod, struct km_name node, int64_t running_ns)
+static inline void told_bound(void *ctx, const struct km_pod *pod, struct km_name node,
+                              int64_t running_ns)
 {
 	struct view_world *w = ctx;
 
@@ -68,7 +69,7 @@ static void told_bound(void *ctx, const struct km_pod *pod, struct km_name node,
 		km_buf_printf(&w->told, "%lld\n", (long long)((w->mono_ns - running_ns) / SECOND));
 }
 
-static void told_running(void *ctx, struct km_name uid, int64_t running_ns)
+static inline void told_running(void *ctx, struct km_name uid, int64_t running_ns)
 {
 	struct view_world *w = ctx;
 
@@ -76,12 +77,12 @@ static void told_running(void *ctx, struct km_name uid, int64_t running_ns)
 	              (long long)((w->mono_ns - running_ns) / SECOND));
 }
 
-static void told_gone(void *ctx, struct km_name uid)
+static inline void told_gone(void *ctx, struct km_name uid)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "gone %.*s\n", (int)uid.len, uid.text);
 }
 
-static void told_ready(void *ctx, uint64_t policy, uint32_t ready)
+static inline void told_ready(void *ctx, uint64_t policy, uint32_t ready)
 {
 	bool web = policy == km_policy_key("shop", "web");
 
@@ -89,27 +90,27 @@ static void told_ready(void *ctx, uint64_t policy, uint32_t ready)
 	              ready);
 }
 
-static struct km_policies *told_policies(void *ctx, struct km_policies *p)
+static inline struct km_policies *told_policies(void *ctx, struct km_policies *p)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "policies %zu\n", km_policies_count(p));
 	return km_policies_ref(p);
 }
 
-static void told_node(void *ctx, const struct km_view_node *node)
+static inline void told_node(void *ctx, const struct km_view_node *node)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "node %.*s %.*s\n", (int)node->name.len,
 	              node->name.text, (int)node->platform.len, node->platform.text);
 }
 
-static void told_node_gone(void *ctx, struct km_name name)
+static inline void told_node_gone(void *ctx, struct km_name name)
 {
 	km_buf_printf(&((struct view_world *)ctx)->told, "node gone %.*s\n", (int)name.len,
 	              name.text);
 }
 
 /* A reader of policies of one word: "web" matches label app=web, "bad" does not parse. */
-static int parse_word(const char *name, const char *json, size_t len, bool trusted,
-                      struct km_policy *out, struct km_err *err)
+static inline int parse_word(const char *name, const char *json, size_t len, bool trusted,
+                             struct km_policy *out, struct km_err *err)
 {
 	const char *slash = strchr(name, '/');
 
@@ -129,7 +130,7 @@ static int parse_word(const char *name, const char *json, size_t len, bool trust
 	return 0;
 }
 
-static void world_open(struct view_world *w, struct km_metrics *metrics)
+static inline void world_open(struct view_world *w, struct km_metrics *metrics)
 {
 	const struct km_view_feed feed = { .live = told_live,
 		                           .late = told_late,
@@ -153,21 +154,21 @@ static void world_open(struct view_world *w, struct km_metrics *metrics)
 	                 0);
 }
 
-static void world_close(struct view_world *w)
+static inline void world_close(struct view_world *w)
 {
 	km_view_free(w->view);
 	km_buf_fini(&w->told);
 }
 
 /* Feeds, and compares what was told since the last time. */
-static void wants(struct view_world *w, const char *lines)
+static inline void wants(struct view_world *w, const char *lines)
 {
 	km_view_step(w->view);
 	assert_string_equal(km_buf_cstr(&w->told), lines);
 	km_buf_clear(&w->told);
 }
 
-static struct km_view_node node_named(const char *name)
+static inline struct km_view_node node_named(const char *name)
 {
 	return (struct km_view_node){ .name = name_of(name),
 		                      .platform = name_of("m5"),
@@ -176,8 +177,8 @@ static struct km_view_node node_named(const char *name)
 }
 
 /* A pod of namespace shop; node NULL = not bound; since < 0 = it does not run. */
-static struct km_view_pod pod_named(const char *name, const char *uid, const char *node,
-                                    int64_t since_ns)
+static inline struct km_view_pod pod_named(const char *name, const char *uid, const char *node,
+                                           int64_t since_ns)
 {
 	struct km_view_pod p = { .phase = since_ns >= 0 ? KM_VIEW_RUNNING : KM_VIEW_PENDING,
 		                 .ready = since_ns >= 0,
@@ -194,15 +195,16 @@ static struct km_view_pod pod_named(const char *name, const char *uid, const cha
 	return p;
 }
 
-static void set_pod(struct view_world *w, const char *name, const char *uid, const char *node,
-                    int64_t since_ns)
+static inline void set_pod(struct view_world *w, const char *name, const char *uid,
+                           const char *node, int64_t since_ns)
 {
 	const struct km_view_pod p = pod_named(name, uid, node, since_ns);
 
 	assert_int_equal(km_view_set_pod(w->view, &p), 0);
 }
 
-static void set_policy(struct view_world *w, const char *name, const char *word, int64_t generation)
+static inline void set_policy(struct view_world *w, const char *name, const char *word,
+                              int64_t generation)
 {
 	const struct km_view_policy p = { .namespace = name_of("shop"),
 		                          .name = name_of(name),
@@ -213,13 +215,13 @@ static void set_policy(struct view_world *w, const char *name, const char *word,
 	assert_int_equal(km_view_set_policy(w->view, &p), 0);
 }
 
-static void remove_pod(struct view_world *w, const char *name)
+static inline void remove_pod(struct view_world *w, const char *name)
 {
 	km_view_remove(w->view, KM_VIEW_PODS, name_of("shop"), name_of(name));
 }
 
 /* What was set so far is all there is, of all kinds but those in `but`, a set of bits. */
-static void listed_all_but(struct view_world *w, unsigned but)
+static inline void listed_all_but(struct view_world *w, unsigned but)
 {
 	for (unsigned k = 0; k < KM_VIEW_KINDS; k++) {
 		if ((but & (1U << k)) != 0)

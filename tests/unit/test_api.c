@@ -185,6 +185,7 @@ static int set_up(void **state)
 	/* Never looked into: the stand-ins take any pointer. */
 	w->api.decide = (struct km_decide *)w;
 	w->api.cluster = (struct km_cluster *)w;
+	w->api.own = (struct km_cluster *)w;
 	w->api.clock = &fake_clock;
 	w->api.version = "test";
 	assert_int_equal(km_metrics_create(&w->api.metrics, NULL), 0);

@@ -78,7 +78,7 @@ static void defaults_are_those_of_the_design(void **state)
 	assert_int_equal(s.collect.source_count, 0);
 	assert_true(s.collect.live.pcm_isolation_process);
 	assert_string_equal(s.model_path, "models/pcm-nginx/model.ubj");
-	assert_int_equal(s.features_from, KM_FEATURES_LOCAL);
+	assert_int_equal(s.features.from, KM_FEATURES_AUTO);
 	assert_int_equal(s.kubernetes.enabled, KM_KUBERNETES_AUTO);
 	assert_int_equal(s.decide.max_age_ns, INT64_C(15000000000));
 	assert_int_equal(s.decide.on_stale, KM_ON_STALE_NEUTRAL);

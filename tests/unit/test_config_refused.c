@@ -194,11 +194,22 @@ static void every_refusal_names_file_line_key_seen_and_wanted(void **state)
 		  "c.yaml:3: listen.tls.cert: saw /a.pem, want \"\": TLS is not built in yet; "
 		  "listen "
 		  "on loopback" },
-		{ "features: {from: peers}\n",
-		  "c.yaml:1: features.from: saw peers, want local: nothing else is built in yet" },
-		{ "kubernetes: {enabled: on}\n", "c.yaml:1: kubernetes.enabled: saw on, want auto "
-		                                 "or off: watching Kubernetes is not "
-		                                 "built in yet" },
+		{ "features: {from: peers}\nkubernetes: {enabled: off}\n",
+		  "c.yaml:1: features.from: saw peers with kubernetes.enabled: off, want local: "
+		  "agents are found through Kubernetes" },
+		{ "features:\n  from: prometheus\n",
+		  "c.yaml:2: features.from: saw prometheus, want peers, local or auto: it is not "
+		  "built in yet" },
+		{ "features: {selector: \"a in (b)\"}\n",
+		  "c.yaml:1: features.selector: saw \"a in (b)\", want key=value or key, with "
+		  "commas between, 16 at most" },
+		{ "features: {selector: \"\"}\n",
+		  "c.yaml:1: features.selector: saw no label, want one at least" },
+		{ "features: {tls: {ca: /ca, cert: /c}}\n",
+		  "c.yaml:1: features.tls.cert: saw one of cert and key, want both or neither" },
+		{ "features: {tls: {serverName: x}}\n",
+		  "c.yaml:1: features.tls.ca: saw \"\" beside other keys of features.tls, want the "
+		  "file of the agents' CA" },
 	};
 	struct km_settings s;
 	struct km_err err;

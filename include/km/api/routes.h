@@ -10,6 +10,7 @@
 
 #include "km/agent/agent.h"
 #include "km/cluster/cluster.h"
+#include "km/cluster/view.h"
 #include "km/core/settings.h"
 #include "km/decide/decide.h"
 #include "km/decide/decision_log.h"
@@ -44,8 +45,10 @@ struct km_api {
 	struct km_record *record;    /* the last decisions; NULL without the extender role */
 	struct km_decision_log *decision_log; /* likewise */
 	struct km_cluster *cluster;           /* NULL without any node */
-	pthread_mutex_t agent_lock;           /* held for the microseconds of copying its status */
-	struct km_agent *agent; /* NULL without the agent role; through km_api_agent_* */
+	struct km_cluster *own;     /* what our own agent measures: often the same; NULL likewise */
+	struct km_view *view;       /* NULL without Kubernetes */
+	pthread_mutex_t agent_lock; /* held for the microseconds of copying its status */
+	struct km_agent *agent;     /* NULL without the agent role; through km_api_agent_* */
 	struct km_metrics *metrics;
 	const struct km_clock *clock;
 	const char *version;

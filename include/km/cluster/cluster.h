@@ -64,6 +64,24 @@ int km_cluster_set_hosts(struct km_cluster *c, const struct km_cluster_host *hos
 int km_cluster_publish(struct km_cluster *c, struct km_host_features *const *hosts,
                        size_t host_count);
 
+/* A node's row, by the node's position in the picture. */
+struct km_cluster_row {
+	uint32_t node;
+	uint32_t row;                      /* in `features` */
+	struct km_host_features *features; /* NULL = none; a reference is taken */
+};
+
+/*
+ * For whoever gathers rows of many agents: nodes, one by one, whatever host they are on. The first
+ * gives the picture other nodes, with the rows that are known of them, under a new topology; the
+ * second puts rows in place of old ones. One writer thread, and no other writer.
+ * return 0; -EEXIST, -ENOMEM: the old picture stands.
+ */
+int km_cluster_set_nodes(struct km_cluster *c, const char *const *name, size_t count,
+                         const struct km_cluster_row *rows, size_t row_count,
+                         struct km_err *err) KM_MUST_CHECK;
+int km_cluster_publish_rows(struct km_cluster *c, const struct km_cluster_row *rows, size_t count);
+
 /* The current snapshot, with a reference for the caller. Never NULL. Any thread. */
 const struct km_cluster_snapshot *km_cluster_get(struct km_cluster *c);
 void km_cluster_put(const struct km_cluster_snapshot *s); /* NULL allowed */

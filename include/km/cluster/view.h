@@ -99,6 +99,9 @@ struct km_view_feed {
 	struct km_policies *(*policies)(void *ctx, struct km_policies *p);
 	void (*node)(void *ctx, const struct km_view_node *node); /* new, or its platform changed */
 	void (*node_gone)(void *ctx, struct km_name name);
+	/* Every change of a pod, bound or not: came (old NULL), changed, went (now NULL). */
+	void (*pod)(void *ctx, const struct km_view_pod *old, const struct km_view_pod *now);
+	void (*settled)(void *ctx); /* all of what changed so far is told */
 	void *ctx;
 };
 
@@ -124,6 +127,9 @@ void km_view_free(struct km_view *v); /* after km_view_stop; NULL allowed */
 int km_view_start(struct km_view *v, struct km_err *err) KM_MUST_CHECK;
 void km_view_stop(struct km_view *v); /* joins; NULL and not started are fine */
 void km_view_step(struct km_view *v);
+
+/* feed->policies is to be asked again: those that are not of the API are others. Any thread. */
+void km_view_renew_policies(struct km_view *v);
 
 /*
  * ---- what watchers tell; for each kind one thread at a time ----

@@ -89,6 +89,8 @@ struct km_policy {
 #define KM_POLICY_PER_HOUR       6
 
 void km_policy_init(struct km_policy *p); /* what the CRD's defaults say: Observe, weight 1, .. */
+/* All of it anew. returns 0, or -ENOMEM: *out is zeroed. */
+int km_policy_copy(struct km_policy *out, const struct km_policy *in) KM_MUST_CHECK;
 void km_policy_fini(struct km_policy *p); /* frees what it points to and zeroes it */
 
 /* Never 0; equal for equal namespace and name. */

@@ -104,6 +104,21 @@ struct km_kubernetes_settings {
 	char *namespace;  /* where our own objects live; "" = that of the credentials */
 };
 
+/* Where the features that decisions are made from come from. */
+struct km_features_settings {
+	enum {
+		KM_FEATURES_PEERS,      /* the agents of the cluster, each asked */
+		KM_FEATURES_PROMETHEUS, /* what it scraped of them */
+		KM_FEATURES_LOCAL,      /* this process's own agent alone */
+		KM_FEATURES_AUTO,       /* peers with Kubernetes, else local */
+	} from;
+	char *url; /* of the Prometheus server; "" = none */
+	int64_t interval_ns, timeout_ns;
+	uint16_t port;                                       /* of agents */
+	char *selector;                                      /* of their pods: labels */
+	char *tls_ca, *tls_cert, *tls_key, *tls_server_name; /* ca "": plain HTTP */
+};
+
 struct km_settings {
 	unsigned roles;   /* enum km_role, or-ed */
 	bool roles_given; /* false: the default, nobody asked for each of them */
@@ -115,8 +130,7 @@ struct km_settings {
 	size_t node_count;
 	struct km_collect_settings collect;
 	char *model_path; /* "" = none: neutral answers */
-	enum { KM_FEATURES_PEERS, KM_FEATURES_PROMETHEUS, KM_FEATURES_LOCAL } features_from;
-	char *prometheus_url;
+	struct km_features_settings features;
 	struct km_kubernetes_settings kubernetes;
 	struct km_decide_settings decide;
 };

@@ -219,6 +219,7 @@ struct km_answer_measured {
 	uint64_t sequence; /* grows with every change of the row; 0 = no data yet */
 	enum km_tier tier;
 	double age_s;
+	double bin_age_s; /* since the newest bin closed */
 	double covered_s; /* of the window */
 	uint32_t outside_cpus;
 	const struct km_triage *triage; /* NULL = nothing known */
@@ -234,7 +235,7 @@ void km_answer_end(struct km_json *j);
 /* card NULL: {"loaded":false}. */
 void km_answer_model(struct km_buf *out, const struct km_answer_model_card *card);
 
-/* {"status":"ready","reasons":["...",...]}; reasons [count] static texts. */
+/* {"status":"ready","reasons":["...",...]}; reasons [count]. */
 void km_answer_status(struct km_buf *out, const char *status, const char *const *reasons,
                       size_t count);
 
