@@ -226,18 +226,11 @@ int km_kube_pod_decode(const char *json, size_t len, struct km_arena *arena,
 	struct km_json_slice metadata;
 	struct km_json_slice spec;
 	struct km_json_slice status;
-	struct km_json_slice version;
-	struct km_json_slice created;
-	struct km_json_slice deleted;
+	struct km_wire_pod_life life;
 	const struct km_json_want in_object[] = {
 		{ "metadata", &metadata },
 		{ "spec", &spec },
 		{ "status", &status },
-	};
-	const struct km_json_want in_metadata[] = {
-		{ "resourceVersion", &version },
-		{ "creationTimestamp", &created },
-		{ "deletionTimestamp", &deleted },
 	};
 	int rc = km_wire_kube_object(json, len, &object);
 
@@ -246,11 +239,12 @@ int km_kube_pod_decode(const char *json, size_t len, struct km_arena *arena,
 	if (rc != 0)
 		return rc;
 	km_wire_members(&object, in_object, KM_ARRAY_LEN(in_object));
-	km_wire_members(&metadata, in_metadata, KM_ARRAY_LEN(in_metadata));
-	out->created_unix_ns = km_wire_kube_time(&created);
-	out->deleting = deleted.kind == KM_JSON_STRING;
-	if ((rc = km_wire_pod_metadata(&metadata, arena, &out->pod)) != 0 ||
-	    (rc = km_wire_text(&version, arena, &out->resource_version)) != 0 ||
+	rc = km_wire_pod_metadata(&metadata, arena, &out->pod, &life);
+	if (rc != 0)
+		return rc;
+	out->created_unix_ns = km_wire_kube_time(&life.created);
+	out->deleting = life.deleted.kind == KM_JSON_STRING;
+	if ((rc = km_wire_text(&life.version, arena, &out->resource_version)) != 0 ||
 	    (rc = pod_spec(&spec, arena, out)) != 0)
 		return rc;
 	return pod_status(&status, arena, out);

@@ -80,7 +80,7 @@ static int take_owner(const struct km_json_slice *owners, struct km_arena *arena
 }
 
 int km_wire_pod_metadata(const struct km_json_slice *metadata, struct km_arena *arena,
-                         struct km_pod *out)
+                         struct km_pod *out, struct km_wire_pod_life *life)
 {
 	struct km_json_slice name;
 	struct km_json_slice namespace;
@@ -92,9 +92,15 @@ int km_wire_pod_metadata(const struct km_json_slice *metadata, struct km_arena *
 	struct km_json_slice max_slowdown;
 	struct km_json_slice class_name;
 	const struct km_json_want in_metadata[] = {
-		{ "name", &name },     { "namespace", &namespace },
-		{ "uid", &uid },       { "annotations", &annotations },
-		{ "labels", &labels }, { "ownerReferences", &owners },
+		{ "name", &name },
+		{ "namespace", &namespace },
+		{ "uid", &uid },
+		{ "annotations", &annotations },
+		{ "labels", &labels },
+		{ "ownerReferences", &owners },
+		{ "resourceVersion", &life->version },
+		{ "creationTimestamp", &life->created },
+		{ "deletionTimestamp", &life->deleted },
 	};
 	const struct km_json_want in_annotations[] = {
 		{ "kubemarla.io/rps", &rps },
@@ -122,7 +128,8 @@ int km_pod_decode(const struct km_json_slice *pod, struct km_arena *arena, struc
 {
 	struct km_json_slice metadata;
 	const struct km_json_want in_pod[] = { { "metadata", &metadata } };
+	struct km_wire_pod_life life;
 
 	km_wire_members(pod, in_pod, KM_ARRAY_LEN(in_pod));
-	return km_wire_pod_metadata(&metadata, arena, out);
+	return km_wire_pod_metadata(&metadata, arena, out, &life);
 }

@@ -85,9 +85,14 @@ bool km_wire_enter(struct km_scan *s, const struct km_json_slice *slice, enum km
 int km_wire_labels(const struct km_json_slice *labels, struct km_arena *arena,
                    const struct km_label **out, size_t *count) KM_MUST_CHECK;
 
+/* What only an object of the API server's has, out of the same pass. */
+struct km_wire_pod_life {
+	struct km_json_slice version, created, deleted;
+};
+
 /* Members of v1.ObjectMeta -> a pod (pod.c). */
 int km_wire_pod_metadata(const struct km_json_slice *metadata, struct km_arena *arena,
-                         struct km_pod *out) KM_MUST_CHECK;
+                         struct km_pod *out, struct km_wire_pod_life *life) KM_MUST_CHECK;
 
 /* Bytes of the well-formed UTF-8 sequence at p (1..4), or 0. RFC 3629: no surrogates, shortest
  * form. */

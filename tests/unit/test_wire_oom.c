@@ -18,6 +18,8 @@
 #include "km/wire/client_answers.h"
 #include "km/wire/decision_lines.h"
 #include "km/wire/extender.h"
+#include "km/wire/kube_objects.h"
+#include "km/wire/kube_stream.h"
 #include "km/wire/predict.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -232,6 +234,64 @@ static int read_line(void)
 	return rc;
 }
 
+static int decode_object(void *ctx, const char *json, size_t len)
+{
+	struct km_kube_pod pod;
+	struct km_kube_node node;
+	struct km_kube_lease lease;
+	struct km_kube_status status;
+	int rc = km_kube_pod_decode(json, len, ctx, &pod);
+
+	if (rc == 0)
+		rc = km_kube_node_decode(json, len, ctx, &node);
+	if (rc == 0)
+		rc = km_kube_lease_decode(json, len, ctx, &lease);
+	if (rc == 0)
+		rc = km_kube_status_decode(json, len, ctx, &status);
+	return rc;
+}
+
+/* A list and a watch in pieces, so that objects are kept; every text escaped, so that it is
+ * decoded. */
+static int read_objects(void)
+{
+	static const char text[] =
+		"{\"kind\":\"Status\",\"metadata\":{\"resourceVersion\":\"1\",\"continue\":"
+		"\"\\u0041\"},\"items\":[{"
+		"\"kind\":\"Status\",\"reason\":\"\\u0041\",\"metadata\":{\"name\":\"\\u0041\","
+		"\"labels\":{\"a\":\"\\u0041\"},\"annotations\":{\"kubemarla.io/verdict\":"
+		"\"\\u0041\"}},\"spec\":{\"nodeName\":\"\\u0041\",\"holderIdentity\":\"\\u0041\"},"
+		"\"status\":{\"podIP\":\"\\u0041\",\"addresses\":[{\"type\":\"InternalIP\","
+		"\"address\":\"\\u0041\"}],\"conditions\":[{\"type\":\"PodScheduled\",\"status\":"
+		"\"False\",\"reason\":\"\\u0041\"}]}}]}\n";
+	struct km_kube_lines *lines = NULL;
+	struct km_kube_list *list = NULL;
+	struct km_arena arena;
+	int rc;
+
+	km_arena_init(&arena, 0);
+	rc = km_kube_list_create(10000, decode_object, &arena, &list);
+	if (rc == 0)
+		rc = km_kube_lines_create(10000, decode_object, &arena, &lines);
+	for (size_t at = 0; rc == 0 && at < sizeof(text) - 1; at += 7) {
+		size_t left = sizeof(text) - 1 - at;
+
+		rc = km_kube_list_feed(list, text + at, left < 7 ? left : 7, NULL);
+		if (rc == 0)
+			rc = km_kube_lines_feed(lines, text + at, left < 7 ? left : 7);
+	}
+	km_kube_list_free(list);
+	km_kube_lines_free(lines);
+	km_arena_fini(&arena);
+	return rc;
+}
+
+static void objects_of_the_api_server(void **state)
+{
+	(void)state;
+	with_every_failure(read_objects);
+}
+
 static void scheduler_requests(void **state)
 {
 	(void)state;
@@ -272,9 +332,13 @@ static void decisions_logged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scheduler_requests),   cmocka_unit_test(predict_requests),
-		cmocka_unit_test(explanations),         cmocka_unit_test(answers_read_by_the_tool),
-		cmocka_unit_test(decisions_remembered), cmocka_unit_test(decisions_logged),
+		cmocka_unit_test(scheduler_requests),
+		cmocka_unit_test(predict_requests),
+		cmocka_unit_test(explanations),
+		cmocka_unit_test(answers_read_by_the_tool),
+		cmocka_unit_test(decisions_remembered),
+		cmocka_unit_test(decisions_logged),
+		cmocka_unit_test(objects_of_the_api_server),
 	};
 
 	return cmocka_run_group_tests_name("wire without memory", tests, NULL, NULL);
