@@ -62,6 +62,15 @@ static bool is_set(const char *text)
 	return text != NULL && text[0] != '\0';
 }
 
+int kube_not_absent(int rc, struct km_err *err)
+{
+	if (rc != -ENOENT)
+		return rc;
+	if (err != NULL)
+		err->code = EINVAL;
+	return -EINVAL;
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -147,7 +156,7 @@ static int find_account(const struct km_kube_surroundings *at, struct km_kube_cr
 	km_buf_fini(&token);
 	if (rc != 0) {
 		(void)km_err_prefix(err, "service account");
-		return rc == -ENOENT ? -EINVAL : rc; /* there is one, with a part missing */
+		return kube_not_absent(rc, err); /* there is one, with a part missing */
 	}
 	return account_namespace(dir, c, err);
 }

@@ -39,6 +39,9 @@ struct km_kube_credentials {
 int kube_config_read(const char *file, const char *text, size_t len, const char *context,
                      struct km_kube_credentials *c, struct km_err *err) KM_MUST_CHECK;
 
+/* -ENOENT as -EINVAL: credentials that name a file which is not there are wrong, not absent. */
+int kube_not_absent(int rc, struct km_err *err);
+
 /* A token file's text without blanks around it, appended. returns 0, -EINVAL (empty), ... */
 int kube_token_read(const char *file, struct km_buf *out, struct km_err *err) KM_MUST_CHECK;
 

@@ -156,7 +156,7 @@ static int take_pem(const struct reading *r, const struct km_tree *map, const ch
 	if (rc != 0)
 		(void)km_err_prefix(r->err, "%.60s:%u: %s", r->file, km_tree_get(map, key)->line,
 		                    key);
-	return rc == -ENOENT ? -EINVAL : rc;
+	return kube_not_absent(rc, r->err);
 }
 
 static int take_text(const struct reading *r, const struct km_tree *map, const char *key,
@@ -211,7 +211,7 @@ static int take_token(const struct reading *r, const struct km_tree *user)
 	if (rc != 0)
 		(void)km_err_prefix(r->err, "%.60s:%u: tokenFile", r->file,
 		                    km_tree_get(user, "tokenFile")->line);
-	return rc == -ENOENT ? -EINVAL : rc;
+	return kube_not_absent(rc, r->err);
 }
 
 static int take_user(const struct reading *r, const struct km_tree *user)

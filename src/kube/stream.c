@@ -103,6 +103,7 @@ static int on_data(void *ctx, const char *bytes, size_t len)
 
 	kube_heard(r);
 	rc = km_kube_lines_feed(r->lines, bytes, len);
+	kube_count_skipped(r);
 	if (rc == -ENOMEM && r->event_end == KUBE_END_WHOLE) {
 		r->event_end = KUBE_END_HOLE;
 		(void)km_err_set(&r->event_err, ENOMEM, "watch %.60s: out of memory", r->o->path);
@@ -152,7 +153,6 @@ enum kube_end kube_watch_once(struct kube_reflector *r, struct km_err *err)
 	km_buf_init(&dropped);
 	rc = kube_request(r->k, &request, &dropped, err);
 	km_buf_fini(&dropped);
-	kube_count_skipped(r);
 	if (rc > 0 && r->status == 0)
 		r->status = rc;
 	if (r->event_end != KUBE_END_WHOLE) {

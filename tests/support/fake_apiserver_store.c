@@ -393,6 +393,9 @@ static int change(struct fake_apiserver_state *s, const struct fake_request *r,
 		status = 409;
 	} else if (strcmp(r->method, "PUT") == 0) {
 		set_meta(given, "uid", text_at(now, "metadata", "uid"));
+		set_meta(given, "name", r->name);
+		if (r->ns[0] != '\0')
+			set_meta(given, "namespace", r->ns);
 		put(s, r->resource, given, body);
 	} else {
 		merge(now, given);
