@@ -40,7 +40,7 @@ PCM_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/pcmd/*.c)))
 LIB     := $(OBJ)/libkm.a
 
 # ---- flags -----------------------------------------------------------------------------------
-PKGS := libmicrohttpd libcurl libcjson yaml-0.1 xgboost zlib
+PKGS := libmicrohttpd gnutls libcurl libcjson yaml-0.1 xgboost zlib
 # Asked once, and only when something is compiled: the packages may be what `make deps` installs.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)

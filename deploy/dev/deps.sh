@@ -6,7 +6,7 @@
 set -eu
 
 # libgomp comes with gcc; curl is for the demo.
-build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev
+build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libcjson-dev
 	libyaml-dev libxgboost-dev zlib1g-dev curl'
 # gnuplot draws what `kubemarla eval --html` shows; without it those pages have tables only.
 test='libcmocka-dev gnuplot-nox'

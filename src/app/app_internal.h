@@ -22,6 +22,7 @@
 #include "km/metrics/metrics.h"
 #include "km/model/model.h"
 #include "km/net/server.h"
+#include "km/net/tls.h"
 
 /* Exit codes of the daemon. */
 enum app_exit { APP_OK = 0, APP_FAILED = 1, APP_USAGE = 2 };
@@ -38,6 +39,12 @@ struct app_stamp {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime;
+};
+
+struct app_tls_metrics {
+	struct km_counter *applied;
+	struct km_counter *refused;
+	struct km_gauge *expiry; /* Unix seconds */
 };
 
 struct app {
@@ -72,6 +79,8 @@ struct app {
 	struct km_decision_log *decision_log;
 	struct km_effects_file *effects; /* NULL = none */
 	struct km_api api;
+	struct km_tls *tls; /* NULL = plain HTTP */
+	struct app_tls_metrics tls_metrics;
 	struct km_server *server;
 	struct km_server *observe;          /* NULL = off */
 	struct km_complain publish_trouble; /* sampler thread only */
@@ -116,6 +125,20 @@ int app_schema(const struct km_model *m, const struct km_settings *s, struct km_
                struct km_err *err) KM_MUST_CHECK;
 /* Keeps `schema`, which is taken, and tells the agent when it means other rows. */
 void app_schema_use(struct app *a, struct km_schema *schema);
+
+/* tls.c */
+
+/* Opens what listen.tls names: *out owned, NULL = plain HTTP. */
+int app_tls_open(const struct km_settings *s, struct km_tls **out,
+                 struct km_err *err) KM_MUST_CHECK;
+/* The same at start, into a->tls; and says what is wrong with the certificate. */
+int app_tls_start(struct app *a, struct km_err *err) KM_MUST_CHECK;
+/* Takes up certificates that changed, or reads them in any case; bad ones are logged. */
+void app_tls_check(struct app *a, bool anyway);
+/* What of the listeners is open to more than those who should be. */
+void app_tls_warn(const struct app *a);
+/* Probes need no certificate: a km_http_open. */
+bool app_tls_is_probe(void *ctx, const struct km_http_request *req);
 
 /* policies.c */
 

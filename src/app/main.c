@@ -78,6 +78,7 @@ int main(int argc, char **argv)
 	struct km_err err = { .code = 0 };
 	struct km_settings *settings;
 	struct km_policies *policies = NULL;
+	struct km_tls *tls = NULL;
 	bool check = false;
 	int rc;
 	int opt;
@@ -116,10 +117,13 @@ int main(int argc, char **argv)
 	}
 	if (check) {
 		rc = app_policies_load(settings, &policies, &err);
+		if (rc == 0)
+			rc = app_tls_open(settings, &tls, &err);
 		if (rc != 0)
 			fprintf(stderr, "kubemarlad: %s\n", err.text);
 		else
 			puts("configuration OK");
+		km_tls_free(tls);
 		km_policies_unref(policies);
 		km_settings_fini(settings);
 		free(settings);

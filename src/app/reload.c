@@ -123,6 +123,7 @@ static void apply(struct app *a, struct change *c)
 	a->settings = c->settings;
 	app_settings_drop(a, old);
 	apply_limits(a, &c->settings->limits);
+	app_tls_check(a, true);
 	apply_decide(a, c);
 	km_policies_unref(c->policies);
 	if (c->layout_changed)

@@ -205,6 +205,8 @@ static int start_server(struct app *a, const struct km_listen_settings *at, bool
 		.handler = observe ? km_api_handle_observe : km_api_handle,
 		.refuse = km_api_refuse,
 		.aside = observe ? NULL : km_api_aside,
+		.tls = observe && !a->settings->observe_tls ? NULL : a->tls,
+		.open = observe ? app_tls_is_probe : NULL,
 		.ctx = &a->api,
 		.metrics = a->metrics,
 		.name = observe ? "observe" : "listen",
@@ -225,11 +227,6 @@ static int start_servers(struct app *a, struct km_err *err)
 static int start_sampling(struct app *a, struct km_err *err)
 {
 	return a->agent != NULL ? km_agent_start(a->agent, err) : 0;
-}
-
-static bool is_loopback(const char *address)
-{
-	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 }
 
 static void print_address(FILE *to, const char *address, unsigned port)
@@ -270,8 +267,7 @@ static int say_ready(struct app *a, struct km_err *err)
 	if (a->observe != NULL)
 		km_log_info("app", "observing address=%s port=%u", a->settings->observe.address,
 		            km_server_port(a->observe));
-	if (!is_loopback(l->address))
-		km_log_warn("app", "listening beyond loopback without TLS address=%s", l->address);
+	app_tls_warn(a);
 	if (a->settings->roles_given && (a->settings->roles & KM_ROLE_CONTROLLER) != 0)
 		km_log_info("app", "the controller role has nothing to do in this release");
 	describe_roles(a->settings->roles, roles, sizeof(roles));
@@ -289,9 +285,9 @@ static int say_ready(struct app *a, struct km_err *err)
 static int start(struct app *a, struct km_err *err)
 {
 	static int (*const steps[])(struct app *, struct km_err *) = {
-		raise_files,   start_metrics,  start_model,           start_agent,
-		start_cluster, start_decide,   app_kubernetes_create, start_api,
-		start_servers, start_sampling, app_kubernetes_start,  say_ready,
+		raise_files,    start_metrics,         start_model,   start_agent, start_cluster,
+		start_decide,   app_kubernetes_create, app_tls_start, start_api,   start_servers,
+		start_sampling, app_kubernetes_start,  say_ready,
 	};
 	int rc = 0;
 
@@ -328,6 +324,7 @@ static void stop(struct app *a)
 	km_cluster_free(a->own);
 	km_schema_unref(a->schema);
 	km_model_unref(a->model);
+	km_tls_free(a->tls);
 	km_metrics_free(a->metrics);
 }
 

@@ -130,6 +130,7 @@ int app_wait(struct app *a, struct km_err *err)
 		if (!end && fds[1].revents != 0 &&
 		    read(fds[1].fd, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks)) {
 			app_model_check(a);
+			app_tls_check(a, false);
 			app_agent_renew(a);
 			if (a->effects != NULL)
 				km_effects_file_tick(a->effects);

@@ -57,25 +57,26 @@ static const struct conf_option settings_rows[] = {
 		.key = "listen.tls.cert",
 		.type = CONF_STRING,
 		.preset = "",
-		.help = "Certificate file. TLS is not built in yet: only an empty value is "
-			"accepted.",
+		.help = "File with the server's certificate in PEM, the leaf first, then "
+			"intermediates; empty is plain HTTP. It is looked at every 2 s and at "
+			"SIGHUP: a rotated one serves new connections, a bad one is refused in a "
+			"log line.",
 		FIELD(km_settings, tls_cert),
 	},
 	{
 		.key = "listen.tls.key",
 		.type = CONF_STRING,
 		.preset = "",
-		.help = "Private key file. TLS is not built in yet: only an empty value is "
-			"accepted.",
+		.help = "File with its private key in PEM, without a password.",
 		FIELD(km_settings, tls_key),
 	},
 	{
 		.key = "listen.tls.clientCA",
 		.type = CONF_STRING,
 		.preset = "",
-		.help = "CA that client certificates must come from. TLS is not built in yet: only "
-			"an "
-			"empty value is accepted.",
+		.help = "File with the certificates in PEM that client certificates must come "
+			"from; "
+			"who has none of these gets 403. Empty lets everybody ask.",
 		FIELD(km_settings, tls_client_ca),
 	},
 	{
@@ -93,6 +94,14 @@ static const struct conf_option settings_rows[] = {
 		.max = 65535,
 		.help = "Its TCP port.",
 		FIELD(km_settings, observe.port),
+	},
+	{
+		.key = "observe.tls",
+		.type = CONF_BOOL,
+		.preset = "false",
+		.help = "TLS there too, with the files of listen.tls. /healthz and /readyz are "
+			"answered without a client's certificate, because kubelet has none.",
+		FIELD(km_settings, observe_tls),
 	},
 	{
 		.key = "limits.bodyBytes",

@@ -34,24 +34,29 @@ static uint32_t line_of_item(const struct km_tree *list, size_t n)
 	return item != NULL ? item->line : 0;
 }
 
+/* The files are read when the daemon starts: this may be another machine than that. */
 static int check_tls(struct conf_ctx *c, const struct km_settings *s, const struct km_tree *root)
 {
-	const struct {
-		const char *key;
-		const char *value;
-	} tls[] = {
-		{ "listen.tls.cert", s->tls_cert },
-		{ "listen.tls.key", s->tls_key },
-		{ "listen.tls.clientCA", s->tls_client_ca },
-	};
+	const bool cert = s->tls_cert[0] != '\0';
+	const bool key = s->tls_key[0] != '\0';
 
-	for (size_t i = 0; i < KM_ARRAY_LEN(tls); i++) {
-		if (tls[i].value[0] != '\0') {
-			return conf_fail(c, conf_line_of(root, tls[i].key),
-			                 "%s: saw %.40s, want \"\": TLS is not built in yet; "
-			                 "listen on loopback",
-			                 tls[i].key, tls[i].value);
-		}
+	if (cert != key) {
+		const char *lone = cert ? "listen.tls.cert" : "listen.tls.key";
+
+		return conf_fail(c, conf_line_of(root, lone), "%s: saw %.60s alone, want %s too",
+		                 lone, cert ? s->tls_cert : s->tls_key,
+		                 cert ? "listen.tls.key" : "listen.tls.cert");
+	}
+	if (s->tls_client_ca[0] != '\0' && !cert) {
+		return conf_fail(c, conf_line_of(root, "listen.tls.clientCA"),
+		                 "listen.tls.clientCA: saw %.60s, want listen.tls.cert and "
+		                 "listen.tls.key too",
+		                 s->tls_client_ca);
+	}
+	if (s->observe_tls && !cert) {
+		return conf_fail(c, conf_line_of(root, "observe.tls"),
+		                 "observe.tls: saw true, want listen.tls.cert and listen.tls.key "
+		                 "too");
 	}
 	return 0;
 }

@@ -104,6 +104,7 @@ int net_connections_hand(struct net_connections *c, int fd, int64_t now_ns)
 		conn->since_ns = now_ns;
 		conn->since = 0;
 		conn->linger_bytes = 0;
+		conn->proof = (struct net_proof){ .number = 0 };
 		atomic_store(&conn->answered, 0);
 		atomic_store(&conn->answered_bytes, 0);
 		c->of_worker[conn->worker]++;

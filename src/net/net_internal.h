@@ -17,6 +17,8 @@
 
 #include "km/net/server.h"
 
+#include "tls_internal.h"
+
 #define NET_THREADS_MAX 64
 
 /* ---- connections and their deadlines: deadline.c ------------------------------------------- */
@@ -37,7 +39,8 @@ struct net_connection {
 	int64_t since_ns; /* when; before any byte ever: when the connection was accepted */
 	uint64_t since;   /* `answered` at that time: another value voids the two above */
 
-	size_t linger_bytes; /* to be read and dropped when it is closed; its daemon's thread */
+	struct net_proof proof; /* that its client may ask; its daemon's thread */
+	size_t linger_bytes;    /* to be read and dropped when it is closed; its daemon's thread */
 
 	/* Written by the daemon's thread at the end of a request. */
 	atomic_uint_fast64_t answered_bytes; /* received until then */
@@ -198,6 +201,7 @@ struct net_stats {
 	struct km_counter *refused_body;
 	struct km_counter *refused_memory;
 	struct km_counter *refused_aside;
+	struct km_counter *refused_certificate;
 	struct km_counter *deadline_closed;
 	struct km_counter *requests;
 	struct km_counter *received_bytes;

@@ -308,12 +308,33 @@ static void linger(struct MHD_Connection *connection, size_t body_limit)
 			body_limit < SIZE_MAX / DROP_LIMITS ? DROP_LIMITS * body_limit : SIZE_MAX;
 }
 
+/* returns NULL when the request may be answered, else why not. */
+static const char *refuse_client(struct km_server *s, const struct net_request *r)
+{
+	struct MHD_Connection *connection = r->source.connection;
+	struct net_connection *conn = context_of(connection);
+	const union MHD_ConnectionInfo *info;
+	const char *why;
+
+	if (s->options.tls == NULL)
+		return NULL;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info == NULL || info->tls_session == NULL || conn == NULL)
+		return "no TLS session";
+	why = net_tls_refuse(s->options.tls, info->tls_session, km_clock_mono_ns(s->clock),
+	                     &conn->proof);
+	if (why != NULL && s->options.open != NULL && s->options.open(s->options.ctx, &r->request))
+		return NULL;
+	return why;
+}
+
 /* The headers are here. */
 static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connection,
                              const char *url, const char *method, void **slot)
 {
 	size_t announced = announced_bytes(connection);
 	struct net_request *r;
+	const char *why;
 
 	init_thread_once(s);
 	r = request_take(&s->recycler);
@@ -336,7 +357,13 @@ static enum MHD_Result begin(struct km_server *s, struct MHD_Connection *connect
 	r->aside = NET_ASIDE_NOT;
 	r->dropped_bytes = 0;
 	r->body_limit = atomic_load_explicit(&s->body_limit, memory_order_relaxed);
-	/* Nothing of the body is read: the connection ends with this answer. */
+	/* Nothing of the body is read: the connection ends with these answers. */
+	why = refuse_client(s, r);
+	if (why != NULL) {
+		linger(connection, r->body_limit);
+		km_counter_add(s->stats.refused_certificate, 1);
+		return refuse(s, r, MHD_HTTP_FORBIDDEN, why, true);
+	}
 	if (announced > r->body_limit) {
 		linger(connection, r->body_limit);
 		return send_refusal(s, r, MHD_HTTP_CONTENT_TOO_LARGE, true);

@@ -46,6 +46,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 		*context = net_connections_opened(&s->connections, info->connect_fd);
+		net_tls_thread(s->options.tls);
 	} else if (*context != NULL) {
 		let_linger(s, *context);
 		net_connections_closed(&s->connections, *context);
@@ -75,6 +76,9 @@ static void register_metrics(struct km_server *s)
 	                           name, "reason", "memory", KM_LABELS_END);
 	st->refused_aside = km_metrics_counter(m, "kubemarla_http_refused_total", refused_help,
 	                                       "listener", name, "reason", "aside", KM_LABELS_END);
+	st->refused_certificate =
+		km_metrics_counter(m, "kubemarla_http_refused_total", refused_help, "listener",
+	                           name, "reason", "certificate", KM_LABELS_END);
 	st->deadline_closed = km_metrics_counter(m, "kubemarla_http_deadline_closed_total",
 	                                         "Connections shut at the request deadline.",
 	                                         "listener", name, KM_LABELS_END);
@@ -163,14 +167,20 @@ static unsigned idle_s(const struct km_server *s)
 
 static int start_worker(struct km_server *s, uint32_t i, struct km_err *err)
 {
+	bool tls = s->options.tls != NULL;
+
 	/* Its log is off: this room is silent, and what clients do wrong is in the metrics. */
 	s->worker[i] = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
+			MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : MHD_NO_FLAG),
 		0, NULL, NULL, net_on_request, s, MHD_OPTION_CONNECTION_LIMIT,
 		s->options.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, idle_s(s), MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, net_on_completed, s,
-		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+		/* Without TLS the list ends here. */
+		tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, net_tls_retrieve,
+		MHD_OPTION_HTTPS_PRIORITIES, NET_TLS_PRIORITIES, MHD_OPTION_END);
 	if (s->worker[i] == NULL)
 		return km_err_set(err, ENOMEM, "libmicrohttpd: thread %u of %u does not start",
 		                  i + 1, s->workers);

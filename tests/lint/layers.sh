@@ -43,6 +43,7 @@ while read -r header room; do
 done <<'LIBRARIES'
 cjson/ wire
 microhttpd net
+gnutls/ net
 curl/ net
 yaml config
 xgboost/ model

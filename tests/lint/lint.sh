@@ -40,7 +40,7 @@ check_format() {
 # va_lists that are fine.
 check_tidy() {
 	flags="-std=c17 -D_GNU_SOURCE -DKM_VERSION='\"lint\"' -Iinclude"
-	flags="$flags $(pkg-config --cflags libmicrohttpd libcurl libcjson yaml-0.1 xgboost zlib)"
+	flags="$flags $(pkg-config --cflags libmicrohttpd gnutls libcurl libcjson yaml-0.1 xgboost zlib)"
 	tidied=0
 	c_files | grep '^src/.*\.c$' |
 		xargs -P "$jobs" -I{} sh -c "clang-tidy --quiet {} -- $flags 2>/dev/null" || tidied=1

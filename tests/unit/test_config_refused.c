@@ -191,9 +191,14 @@ static void every_refusal_names_file_line_key_seen_and_wanted(void **state)
 		{ "observe: {address: 127.0.0.1, port: 9191}\n",
 		  "c.yaml:1: observe.port: saw 9191, want another port than listen.port" },
 		{ "listen:\n  tls:\n    cert: /a.pem\n",
-		  "c.yaml:3: listen.tls.cert: saw /a.pem, want \"\": TLS is not built in yet; "
-		  "listen "
-		  "on loopback" },
+		  "c.yaml:3: listen.tls.cert: saw /a.pem alone, want listen.tls.key too" },
+		{ "listen: {tls: {key: /a.key}}\n",
+		  "c.yaml:1: listen.tls.key: saw /a.key alone, want listen.tls.cert too" },
+		{ "listen: {tls: {clientCA: /ca.pem}}\n",
+		  "c.yaml:1: listen.tls.clientCA: saw /ca.pem, want listen.tls.cert and "
+		  "listen.tls.key too" },
+		{ "observe: {tls: true}\n", "c.yaml:1: observe.tls: saw true, want "
+		                            "listen.tls.cert and listen.tls.key too" },
 		{ "features: {from: peers}\nkubernetes: {enabled: off}\n",
 		  "c.yaml:1: features.from: saw peers with kubernetes.enabled: off, want local: "
 		  "agents are found through Kubernetes" },

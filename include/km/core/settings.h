@@ -124,7 +124,8 @@ struct km_settings {
 	bool roles_given; /* false: the default, nobody asked for each of them */
 	struct km_listen_settings listen;
 	struct km_listen_settings observe;
-	char *tls_cert, *tls_key, *tls_client_ca;
+	char *tls_cert, *tls_key, *tls_client_ca; /* files, of `listen`; "" = none */
+	bool observe_tls;                         /* the same for `observe` */
 	struct km_limit_settings limits;
 	struct km_node_settings *node; /* [node_count] */
 	size_t node_count;

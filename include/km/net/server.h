@@ -18,6 +18,7 @@
 #include "km/base/clock.h"
 #include "km/base/err.h"
 #include "km/metrics/metrics.h"
+#include "km/net/tls.h"
 
 struct km_server;
 struct km_request_source; /* libmicrohttpd's side of a request */
@@ -63,7 +64,13 @@ typedef bool km_http_aside(void *ctx, const struct km_http_request *req);
 /* So many at once, waiting ones included; on top of them 503. */
 #define KM_HTTP_ASIDE_MAX 8
 
-/* Writes the body of an answer that the server itself decides: 413, 503 (out of memory). */
+/*
+ * Whether a request is answered although its client has no certificate where others need one:
+ * kubelet's probes have none.
+ */
+typedef bool km_http_open(void *ctx, const struct km_http_request *req);
+
+/* Writes the body of an answer that the server itself decides: 403, 413, 503 (out of memory). */
 typedef void km_http_refuse(void *ctx, int status, const char *message,
                             struct km_http_reply *reply);
 
@@ -80,6 +87,8 @@ struct km_server_options {
 	km_http_handler *handler;
 	km_http_refuse *refuse;
 	km_http_aside *aside; /* NULL = none is */
+	struct km_tls *tls;   /* borrowed until _free; NULL = plain HTTP */
+	km_http_open *open;   /* NULL = none is */
 	void *ctx;
 	struct km_metrics *metrics; /* NULL = none */
 	const char *name;           /* "listen" or "observe": a metric label; static storage */
