@@ -290,6 +290,7 @@ cat "$tmp/cache"
 for bench in "$out"/bench/*; do
 	case $bench in
 	*.d | *.o | */bench_http_baseline) continue ;;
+	*/bench_cluster) set -- "$bench" "$out" ;;
 	*/bench_decide | */bench_extender) set -- "$bench" "$model" ;;
 	*) set -- "$bench" ;;
 	esac
@@ -352,4 +353,12 @@ if [ -f "$tmp/agent" ]; then
 fi
 target '5,000 agents read every 5 s: % of a core' 20 \
 	"$(awk '/^## / { here = $2 == "bench_pull" } here && $1 == "pull" { print $5 }' "$tmp/benches")" max
+in_cluster() { # ROW FIELD
+	awk -v row="$1" -v field="$2" '/^## / { here = $2 == "bench_cluster" }
+		here && $1 == row { print $field }' "$tmp/benches"
+}
+target '5,000 nodes, 50,000 pods: first listed whole, s' 10 "$(in_cluster view 2)" max
+target '  RSS with 5,000 agents, MiB' 150 "$(in_cluster peers 6)" max
+target '  100 changes/s: % of a core' 5 "$(in_cluster view 4)" max
+target '  and 5,000 agents every 5 s: % of a core' 25 "$(in_cluster peers 4)" max
 target '5,000 nodes: RSS, MiB' 60 "$(row kubemarlad 5000 4 8)" max
