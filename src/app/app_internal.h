@@ -74,10 +74,11 @@ struct app {
 	struct km_cluster *own;     /* the picture of what our own agent measures */
 	struct km_cluster *cluster; /* what decisions are made from: with Kubernetes another */
 	struct app_kubernetes *kubernetes; /* NULL = there is none for us */
-	struct km_decide *decide;          /* NULL without the extender role */
+	struct km_decide *decide;          /* NULL without extender, and without a controller */
 	struct km_record *record;          /* likewise, and the next */
 	struct km_decision_log *decision_log;
-	struct km_effects_file *effects; /* NULL = none */
+	struct km_effects_file *effects;  /* NULL = none */
+	struct km_controller *controller; /* NULL without the role, or a cluster */
 	struct km_api api;
 	struct km_tls *tls; /* NULL = plain HTTP */
 	struct app_tls_metrics tls_metrics;
@@ -180,6 +181,10 @@ bool app_kubernetes_policies(struct app *a, struct km_policies *of_file);
 /* NULL without Kubernetes. */
 struct km_view *app_kubernetes_view(const struct app *a);
 const struct km_kube_credentials *app_kubernetes_credentials(const struct app *a);
+
+/* controller.c: with the role, and a cluster; else nothing. */
+int app_controller_create(struct app *a, struct km_err *err) KM_MUST_CHECK;
+int app_controller_start(struct app *a, struct km_err *err) KM_MUST_CHECK;
 
 /* reload.c: SIGHUP. All or nothing, but for keys that only a restart changes. */
 void app_reload(struct app *a);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "km/base/log.h"
+#include "km/policy/controller.h"
 
 #include "app_internal.h"
 
@@ -140,7 +141,9 @@ static int start_decide(struct app *a, struct km_err *err)
 	struct km_policies *policies = NULL;
 	int rc;
 
-	if ((a->settings->roles & KM_ROLE_EXTENDER) == 0)
+	/* A controller predicts, too. */
+	if ((a->settings->roles & KM_ROLE_EXTENDER) == 0 &&
+	    ((a->settings->roles & KM_ROLE_CONTROLLER) == 0 || a->kubernetes == NULL))
 		return 0;
 	rc = km_decide_create(&a->settings->decide, a->cluster, a->clock, a->metrics, &a->decide,
 	                      err);
@@ -268,8 +271,6 @@ static int say_ready(struct app *a, struct km_err *err)
 		km_log_info("app", "observing address=%s port=%u", a->settings->observe.address,
 		            km_server_port(a->observe));
 	app_tls_warn(a);
-	if (a->settings->roles_given && (a->settings->roles & KM_ROLE_CONTROLLER) != 0)
-		km_log_info("app", "the controller role has nothing to do in this release");
 	describe_roles(a->settings->roles, roles, sizeof(roles));
 	km_log_info("app",
 	            "ready version=%s address=%s port=%u roles=%s nodes=%zu "
@@ -285,9 +286,21 @@ static int say_ready(struct app *a, struct km_err *err)
 static int start(struct app *a, struct km_err *err)
 {
 	static int (*const steps[])(struct app *, struct km_err *) = {
-		raise_files,    start_metrics,         start_model,   start_agent, start_cluster,
-		start_decide,   app_kubernetes_create, app_tls_start, start_api,   start_servers,
-		start_sampling, app_kubernetes_start,  say_ready,
+		raise_files,
+		start_metrics,
+		start_model,
+		start_agent,
+		start_cluster,
+		start_decide,
+		app_kubernetes_create,
+		app_controller_create,
+		app_tls_start,
+		start_api,
+		start_servers,
+		start_sampling,
+		app_kubernetes_start,
+		app_controller_start,
+		say_ready,
 	};
 	int rc = 0;
 
@@ -311,6 +324,7 @@ static void stop(struct app *a)
 	cut += km_server_free(a->observe, left_ns > 0 ? left_ns : 0);
 	if (cut > 0)
 		km_log_warn("app", "requests cut off count=%u", cut);
+	km_controller_free(a->controller); /* its Lease is let go */
 	app_kubernetes_stop(a);
 	km_api_agent_set(&a->api, NULL);
 	km_agent_free(a->agent);

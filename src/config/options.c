@@ -35,7 +35,7 @@ static const struct conf_option settings_rows[] = {
 		.preset = "agent, extender, controller",
 		.want = "a list of agent, extender, controller",
 		.help = "What this process does: measure (agent), answer the scheduler (extender), "
-			"look after policies (controller; nothing to do yet in this release).",
+			"look after policies (controller).",
 		FIELD(km_settings, roles),
 	},
 	{
@@ -285,6 +285,7 @@ static const struct conf_option settings_rows[] = {
 		FIELD(km_settings, model_path),
 	},
 #include "options_cluster.h"
+#include "options_controller.h"
 #include "options_decide.h"
 };
 /* clang-format on */

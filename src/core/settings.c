@@ -38,6 +38,8 @@ void km_settings_fini(struct km_settings *s)
 	free(s->kubernetes.kubeconfig);
 	free(s->kubernetes.context);
 	free(s->kubernetes.namespace);
+	free(s->controller.lease);
+	free(s->controller.prometheus);
 	free(s->decide.policies_path);
 	free(s->decide.trusted_namespaces);
 	free(s->decide.effects_path);

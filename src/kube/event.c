@@ -28,6 +28,8 @@
 #define NAME_MAX_      320
 #define NAME_STEM      200       /* of an object's name, in the event's own */
 #define NAMESPACE_NONE "default" /* where events about objects without a namespace live */
+#define TIMEOUT_NS     (3 * KM_NS_PER_S)
+#define PAUSE_NS       (5 * KM_NS_PER_S) /* after no answer: nobody is to wait for Events */
 #define OK             200
 #define CREATED        201
 #define NOT_FOUND      404
@@ -55,6 +57,7 @@ struct km_events {
 	struct km_rng rng;
 	struct km_buf path, body;
 	struct bucket all;
+	int64_t paused_ns; /* until then */
 	struct bucket object[OBJECTS];
 	struct written written[WRITTEN];
 };
@@ -165,7 +168,8 @@ static int send(struct km_events *e, const char *method, const char *type, struc
 		                           .path = km_buf_cstr(&e->path),
 		                           .content_type = type,
 		                           .body = e->body.data,
-		                           .body_len = e->body.len };
+		                           .body_len = e->body.len,
+		                           .timeout_ns = TIMEOUT_NS };
 
 	if (!km_buf_ok(&e->path) || !km_buf_ok(&e->body))
 		return km_err_set(err, ENOMEM, "event: out of memory");
@@ -235,7 +239,7 @@ int km_events_write(struct km_events *e, const struct km_event *v, struct km_err
 			return 0;
 		}
 	}
-	if (!may_write(e, v, now_ns)) {
+	if (now_ns < e->paused_ns || !may_write(e, v, now_ns)) {
 		count(e, v, "dropped");
 		return 0;
 	}
@@ -246,6 +250,8 @@ int km_events_write(struct km_events *e, const struct km_event *v, struct km_err
 		status = write_new(e, w, v, err);
 	if (status != OK && status != CREATED) {
 		w->key = 0;
+		if (status < 0)
+			e->paused_ns = now_ns + PAUSE_NS;
 		count(e, v, "failed");
 		return status < 0 ? status : -EREMOTEIO;
 	}

@@ -26,11 +26,12 @@
 /* The wall clock went on without the monotonic one: the machine slept, and others' time ran. */
 #define SLEPT_NS KM_NS_PER_S
 #define MAX_DURATION                                                                               \
-	(3600 * KM_NS_PER_S) /* of another's lease: whoever says more is not waited for */
-#define OK        200
-#define CREATED   201
-#define NOT_FOUND 404
-#define CONFLICT  409
+	(3600 * KM_NS_PER_S)   /* of another's lease: whoever says more is not waited for */
+#define RELEASE_NS KM_NS_PER_S /* a stop does not wait for longer */
+#define OK         200
+#define CREATED    201
+#define NOT_FOUND  404
+#define CONFLICT   409
 
 /* The Lease as it was last seen, and when that became different from before. */
 struct observed {
@@ -250,7 +251,8 @@ static int get(struct km_lease *l, struct km_err *err)
 }
 
 /* Writes `holder` into it; a new one when there was none. The status, or a negative errno. */
-static int put(struct km_lease *l, const char *holder, int64_t duration_ns, struct km_err *err)
+static int put(struct km_lease *l, const char *holder, int64_t duration_ns, int64_t timeout_ns,
+               struct km_err *err)
 {
 	int64_t wall_ns = km_clock_wall_ns(l->clock);
 	bool ours = is_ours(l);
@@ -268,7 +270,7 @@ static int put(struct km_lease *l, const char *holder, int64_t duration_ns, stru
 	};
 	struct km_kube_request r = { .method = l->seen.any ? "PUT" : "POST",
 		                     .path = l->seen.any ? l->path : l->all_path,
-		                     .timeout_ns = time_to_ask(l) };
+		                     .timeout_ns = timeout_ns };
 	int status;
 
 	if (text.duration_s < 1)
@@ -309,7 +311,7 @@ static int try_once(struct km_lease *l, struct km_err *err)
 		}
 		mono_ns = km_clock_mono_ns(l->clock);
 		wall_ns = km_clock_wall_ns(l->clock);
-		status = put(l, l->identity, l->duration_ns, err);
+		status = put(l, l->identity, l->duration_ns, time_to_ask(l), err);
 		if (status == OK || status == CREATED) {
 			set_holding(l, true, mono_ns, wall_ns);
 			return 0;
@@ -377,7 +379,7 @@ void km_lease_release(struct km_lease *l)
 	l->told_leading = false;
 	if (!held)
 		return;
-	if (put(l, "", KM_NS_PER_S, &err) == OK)
+	if (put(l, "", KM_NS_PER_S, RELEASE_NS, &err) == OK)
 		km_log_info(ROOM, "lease released lease=%s/%s", l->namespace, l->name);
 	else
 		km_log_warn(ROOM, "lease not released lease=%s/%s error=\"%s\"", l->namespace,

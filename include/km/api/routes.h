@@ -45,8 +45,11 @@ struct km_api {
 	struct km_record *record;    /* the last decisions; NULL without the extender role */
 	struct km_decision_log *decision_log; /* likewise */
 	struct km_cluster *cluster;           /* NULL without any node */
-	struct km_cluster *own;     /* what our own agent measures: often the same; NULL likewise */
-	struct km_view *view;       /* NULL without Kubernetes */
+	struct km_cluster *own; /* what our own agent measures: often the same; NULL likewise */
+	struct km_view *view;   /* NULL without Kubernetes */
+	/* What else is to be said on /readyz, "" = nothing; NULL = nothing ever. Any thread. */
+	void (*more_trouble)(void *ctx, char *out, size_t size);
+	void *more_trouble_ctx;
 	pthread_mutex_t agent_lock; /* held for the microseconds of copying its status */
 	struct km_agent *agent;     /* NULL without the agent role; through km_api_agent_* */
 	struct km_metrics *metrics;

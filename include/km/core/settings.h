@@ -119,6 +119,14 @@ struct km_features_settings {
 	char *tls_ca, *tls_cert, *tls_key, *tls_server_name; /* ca "": plain HTTP */
 };
 
+/* How policies are looked after (policy/controller.h). */
+struct km_controller_settings {
+	char *lease; /* name of the Lease, in our namespace */
+	int64_t interval_ns;
+	char *prometheus; /* base URL; "" = policies' queries are not asked */
+	int64_t query_interval_ns;
+};
+
 struct km_settings {
 	unsigned roles;   /* enum km_role, or-ed */
 	bool roles_given; /* false: the default, nobody asked for each of them */
@@ -134,6 +142,7 @@ struct km_settings {
 	struct km_features_settings features;
 	struct km_kubernetes_settings kubernetes;
 	struct km_decide_settings decide;
+	struct km_controller_settings controller;
 };
 
 /* Frees what the struct holds and zeroes it; legal on a zeroed struct. */

@@ -2,8 +2,9 @@
 /*
  * Events about objects, as client-go's recorder writes them: the same event again within six
  * minutes becomes one with a count (a series), which is written when the count doubles; of one
- * object at most 25 at once and then one in 30 s; of all at most 20 a second. What is over that is
- * dropped and counted: events tell, nothing depends on them.
+ * object at most 25 at once and then one in 30 s; of all at most 20 a second. What is over that, or
+ * comes within 5 s of a request without answer, is dropped and counted: events tell, nothing
+ * depends on them.
  *
  * Metric: kubemarla_controller_events_total{reason,result="written|counted|dropped|failed"}.
  */

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy: rounds of the controller against an API server in memory, in fake time. */
+#include "support/controller_world.h"
+
+#define REFUSED "0/3 nodes are available: 3 predicted slowdown is above what the pod tolerates."
+
+static const double calm[] = { 0.2, 0.2, 0.2 };
+static const double rough[] = { 3, 3, 3 };
+
+static void a_policy_gets_a_status_and_then_peace(void **state)
+{
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", 0, "");
+	set_pod(&k, "web-1", "web", 1, "");
+	set_pod(&k, "db-0", "db", 1, "");
+	ticks(&k, calm, 4);
+	assert_int_equal(asked(&k, "/namespaces/shop/interferencepolicies/slo/status", ""), 1);
+	assert_int_equal(asked(&k, "/status", "\"matchedPods\":2,\"nodeCount\":2"), 1);
+	assert_int_equal(
+		asked(&k, "/status", "\"name\":\"n0\",\"pods\":1,\"predictedSlowdown\":1."), 1);
+	assert_int_equal(asked(&k, "/status", "\"reason\":\"Accepted\""), 1);
+	ticks(&k, calm, 120);
+	assert_int_equal(k.requests, 1);
+	set_pod(&k, "web-2", "web", 2, "");
+	ticks(&k, calm, 20);
+	assert_int_equal(asked(&k, "/status", "\"matchedPods\":3,\"nodeCount\":3"), 1);
+	assert_int_equal(k.requests, 2);
+	cluster_close(&k);
+}
+
+static void bad_and_conflicting_policies_are_told(void **state)
+{
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 1);
+	set_policy(&k, "bad", "web", ", \"maxSlowdown\": 1");
+	set_policy(&k, "first", "web", "");
+	set_policy(&k, "second", "web", "");
+	ticks(&k, calm, 4);
+	assert_int_equal(asked(&k, "/bad/status",
+	                       "\"message\":\"spec.maxSlowdown: saw 1, want a number from 1.05 to "
+	                       "100\""),
+	                 1);
+	assert_int_equal(asked(&k, "/bad/status", "\"status\":\"False\""), 1);
+	assert_int_equal(asked(&k, "/second/status", "\"reason\":\"Conflict\""), 1);
+	assert_int_equal(asked(&k, "/second/status", "instead: first"), 1);
+	assert_int_equal(asked(&k, "/first/status", "\"reason\":\"Accepted\""), 1);
+	cluster_close(&k);
+}
+
+static void who_does_not_lead_writes_nothing(void **state)
+{
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	k.lease_taken = true;
+	set_policy(&k, "slo", "web", ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", -1, REFUSED);
+	ticks(&k, calm, 60);
+	assert_int_equal(k.requests, 0);
+	cluster_close(&k);
+}
+
+/* The Lease is lost while there is work: nothing more is asked. */
+static void who_leads_no_longer_stops_at_once(void **state)
+{
+	struct cluster k;
+	size_t before;
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", 0, "");
+	ticks(&k, calm, 10);
+	before = k.requests;
+	assert_true(before > 0);
+	k.w.now_ns += 11 * S; /* no renewal came through */
+	set_pod(&k, "web-1", "web", 1, "");
+	controller_round(k.c);
+	k.w.now_ns += 5 * S;
+	controller_round(k.c);
+	assert_int_equal(k.requests, before);
+	ticks(&k, calm, 10); /* it is ours again */
+	assert_true(k.requests > before);
+	cluster_close(&k);
+}
+
+static void another_term_keeps_what_the_api_has(void **state)
+{
+	struct km_view_policy p = { .namespace = name_of("shop"),
+		                    .name = name_of("slo"),
+		                    .uid = name_of("slo"),
+		                    .generation = 1 };
+	struct cluster k;
+	char json[8192];
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", 0, "");
+	ticks(&k, calm, 10);
+	assert_int_equal(k.requests, 1);
+	/* The watch brings what was written; then another leader comes: it has nothing to add. */
+	(void)snprintf(
+		json, sizeof(json),
+		"{\"apiVersion\":\"kubemarla.io/v1alpha1\",\"kind\":\"InterferencePolicy\","
+		"\"metadata\":{\"name\":\"slo\",\"namespace\":\"shop\"},\"spec\":{"
+		"\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"maxSlowdown\":1.5},%.4000s",
+		k.request[0].body + 1);
+	p.json = name_of(json);
+	assert_int_equal(km_view_set_policy(k.view, &p), 0);
+	km_view_step(k.view);
+	k.w.now_ns += 30 * S;
+	controller_round(k.c);
+	ticks(&k, calm, 20);
+	assert_int_equal(k.requests, 1);
+	cluster_close(&k);
+}
+
+static void a_write_that_fails_is_tried_again(void **state)
+{
+	struct km_controller_health h;
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 1);
+	k.answer = 403;
+	set_policy(&k, "slo", "web", "");
+	ticks(&k, calm, 35);
+	assert_true(k.requests >= 2 && k.requests <= 5);
+	km_controller_health(k.c, &h);
+	assert_true(h.leading);
+	assert_string_equal(h.trouble, "the server says no");
+	k.answer = 0;
+	ticks(&k, calm, 20);
+	km_controller_health(k.c, &h);
+	assert_string_equal(h.trouble, "");
+	assert_true(h.round_age_s < 2);
+	cluster_close(&k);
+}
+
+static void a_node_that_recovers_wakes_who_was_rejected(void **state)
+{
+	const double recovered[] = { 3, 0.2, 3 };
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", -1, REFUSED);
+	set_pod(&k, "web-1", "web", -1, REFUSED);
+	set_pod(&k, "other", "web", -1, "0/3 nodes are available: 3 Insufficient cpu.");
+	ticks(&k, rough, 30);
+	assert_int_equal(asked(&k, "/api/v1/nodes/", ""), 0);
+	tick(&k, recovered);
+	assert_int_equal(asked(&k, "/api/v1/nodes/", ""), 1);
+	assert_int_equal(asked(&k, "/api/v1/nodes/n1", "kubemarla.io/verdict"), 1);
+	ticks(&k, recovered, 9);
+	assert_int_equal(asked(&k, "/api/v1/nodes/", ""), 1); /* nothing has turned */
+	/* still there: again after a while, and then more and more seldom */
+	ticks(&k, recovered, 100);
+	assert_true(asked(&k, "/api/v1/nodes/n1", "") >= 3);
+	assert_true(asked(&k, "/api/v1/nodes/n1", "") <= 5);
+	cluster_close(&k);
+}
+
+static void a_verdict_that_turns_again_wakes_again(void **state)
+{
+	const double recovered[] = { 3, 0.2, 3 };
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", -1, REFUSED);
+	ticks(&k, rough, 4);
+	tick(&k, recovered);
+	ticks(&k, rough, 3);
+	tick(&k, recovered);
+	assert_int_equal(asked(&k, "/api/v1/nodes/n1", ""), 2);
+	/* nobody waits: nobody is woken */
+	set_pod(&k, "web-0", "web", 1, "");
+	ticks(&k, rough, 3);
+	ticks(&k, recovered, 3);
+	assert_int_equal(asked(&k, "/api/v1/nodes/", ""), 2);
+	cluster_close(&k);
+}
+
+static void a_policy_at_risk_is_told_once(void **state)
+{
+	const double harmed[] = { 1.2, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	set_policy(&k, "slo", "web", ", \"mode\": \"Prefer\", \"maxSlowdown\": 1.5");
+	set_pod(&k, "web-0", "web", 0, "");
+	set_pod(&k, "web-1", "web", 1, "");
+	ticks(&k, calm, 10);
+	ticks(&k, harmed, 60);
+	assert_int_equal(asked(&k, "/events", "\"SLOAtRisk\""), 2); /* the policy, and one pod */
+	assert_int_equal(asked(&k, "/events",
+	                       "\"kind\":\"Pod\",\"namespace\":\"shop\",\"name\":"
+	                       "\"web-0\""),
+	                 1);
+	assert_int_equal(asked(&k, "/status", "\"reason\":\"PredictedSlowdown\""), 1);
+	cluster_close(&k);
+}
+
+/* ---- moving ---- */
+
+#define MOVES                                                                                      \
+	", \"maxSlowdown\": 1.5, \"mode\": \"Prefer\", \"rebalance\": {\"enabled\": true, "        \
+	"\"dryRun\": %s, \"cooldown\": \"5m\"}"
+
+static void open_to_move(struct cluster *k, const char *dry_run)
+{
+	char spec[256];
+
+	cluster_open(k, 3);
+	(void)snprintf(spec, sizeof(spec), MOVES, dry_run);
+	set_policy(k, "slo", "web", spec);
+	set_pod(k, "web-0", "web", 0, "");
+	set_pod(k, "web-1", "web", 1, "");
+}
+
+static void a_pod_that_suffers_is_evicted(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "false");
+	ticks(&k, calm, 70);
+	assert_int_equal(asked(&k, "/eviction", ""), 0);
+	ticks(&k, harmed, 60);
+	assert_int_equal(asked(&k, "/eviction", ""), 0); /* not for a whole window yet */
+	ticks(&k, harmed, 10);
+	assert_int_equal(asked(&k, "/pods/web-0/eviction", "\"uid\":\"web-0\""), 1);
+	assert_int_equal(asked(&k, "/events", "\"Rebalanced\""), 1);
+	assert_true(asked(&k, "/status", "\"pod\":\"web-0\",\"fromNode\":\"n0\"") >= 1);
+	/* it goes, and its replacement comes up elsewhere */
+	remove_pod(&k, "web-0");
+	set_pod(&k, "web-2", "web", 2, "");
+	ticks(&k, harmed, 600);
+	assert_int_equal(asked(&k, "/eviction", ""), 1);
+	cluster_close(&k);
+}
+
+static void a_dry_run_only_tells(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "true");
+	ticks(&k, harmed, 1000);
+	assert_int_equal(asked(&k, "/eviction", ""), 0);
+	assert_int_equal(asked(&k, "/events", "\"WouldRebalance\""), 1);
+	assert_true(asked(&k, "/status", "\"dryRun\":true") >= 1);
+	cluster_close(&k);
+}
+
+static void a_disruption_budget_is_kept(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "false");
+	k.evict_answer = 429;
+	ticks(&k, harmed, 300);
+	assert_true(asked(&k, "/eviction", "") >= 2 && asked(&k, "/eviction", "") <= 5);
+	assert_int_equal(asked(&k, "/events", "\"Rebalanced\""), 0);
+	assert_int_equal(asked(&k, "/status", "fromNode"), 0);
+	k.evict_answer = 0;
+	ticks(&k, harmed, 300);
+	assert_int_equal(asked(&k, "/events", "\"Rebalanced\""), 1);
+	cluster_close(&k);
+}
+
+static void the_last_pod_and_daemons_stay(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "false");
+	remove_pod(&k, "web-1");
+	ticks(&k, harmed, 200);
+	assert_int_equal(asked(&k, "/eviction", ""), 0);
+	cluster_close(&k);
+}
+
+static void a_node_without_room_is_nowhere_to_go(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "false");
+	for (uint32_t i = 1; i < 3; i++) {
+		const struct km_view_node n = { .name = k.w.names[i],
+			                        .uid = k.w.names[i],
+			                        .cpu_cores = i == 1 ? 1.5 : 8,
+			                        .memory_bytes = 16e9,
+			                        .ready = true,
+			                        .unschedulable = i == 2 };
+
+		assert_int_equal(km_view_set_node(k.view, &n), 0);
+	}
+	ticks(&k, harmed, 200);
+	assert_int_equal(asked(&k, "/eviction", ""), 0);
+	cluster_close(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_policy_gets_a_status_and_then_peace),
+		cmocka_unit_test(bad_and_conflicting_policies_are_told),
+		cmocka_unit_test(who_does_not_lead_writes_nothing),
+		cmocka_unit_test(who_leads_no_longer_stops_at_once),
+		cmocka_unit_test(another_term_keeps_what_the_api_has),
+		cmocka_unit_test(a_write_that_fails_is_tried_again),
+		cmocka_unit_test(a_node_that_recovers_wakes_who_was_rejected),
+		cmocka_unit_test(a_verdict_that_turns_again_wakes_again),
+		cmocka_unit_test(a_policy_at_risk_is_told_once),
+		cmocka_unit_test(a_pod_that_suffers_is_evicted),
+		cmocka_unit_test(a_dry_run_only_tells),
+		cmocka_unit_test(a_disruption_budget_is_kept),
+		cmocka_unit_test(the_last_pod_and_daemons_stay),
+		cmocka_unit_test(a_node_without_room_is_nowhere_to_go),
+	};
+
+	return cmocka_run_group_tests_name("policy controller", tests, NULL, NULL);
+}
