@@ -39,6 +39,8 @@ struct km_client {
 	size_t got_bytes;
 	int refused; /* negative errno of the body's reader; 0 = none */
 	int64_t heard_ns;
+	int64_t began_ns;
+	bool has_head;
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -77,10 +79,13 @@ static size_t on_header(const char *bytes, size_t size, size_t count, void *ctx)
 
 	c->heard_ns = km_clock_mono_ns(km_clock_system());
 	/* An empty line ends the head; the head of a 1xx is none yet. */
-	if (c->ask->on_status != NULL && len == 2 && memcmp(bytes, "\r\n", 2) == 0 &&
+	if (len == 2 && memcmp(bytes, "\r\n", 2) == 0 &&
 	    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
-	    status >= 200)
-		c->ask->on_status(c->ask->ctx, (int)status);
+	    status >= 200) {
+		c->has_head = true;
+		if (c->ask->on_status != NULL)
+			c->ask->on_status(c->ask->ctx, (int)status);
+	}
 	return len;
 }
 
@@ -259,18 +264,26 @@ static CURLcode prepare(struct km_client *c, const struct km_http_ask *ask,
 
 /* ---- its run -------------------------------------------------------------------------------- */
 
-/* How long nothing need be done about silence. */
-static int silence_left_ms(const struct km_client *c)
+/* Milliseconds until so long after `from`, rounded up; most of them POLL_MS. No limit: POLL_MS. */
+static int left_ms(int64_t from_ns, int64_t limit_ns)
 {
 	int64_t left_ns;
 
-	if (c->ask->silence_ns <= 0)
+	if (limit_ns <= 0)
 		return POLL_MS;
-	left_ns = c->heard_ns + c->ask->silence_ns - km_clock_mono_ns(km_clock_system());
+	left_ns = from_ns + limit_ns - km_clock_mono_ns(km_clock_system());
 	if (left_ns <= 0)
 		return 0;
 	left_ns = (left_ns + KM_NS_PER_MS - 1) / KM_NS_PER_MS;
 	return left_ns < POLL_MS ? (int)left_ns : POLL_MS;
+}
+
+/* How long nothing need be done about silence. */
+static int silence_left_ms(const struct km_client *c)
+{
+	if (!c->has_head && c->ask->head_ns > 0)
+		return left_ms(c->began_ns, c->ask->head_ns);
+	return left_ms(c->heard_ns, c->ask->silence_ns);
 }
 
 /* Runs until the transfer is over. returns 0 with its *code, or why it was not waited for. */
@@ -388,7 +401,9 @@ int km_client_ask(struct km_client *c, const struct km_http_ask *ask, struct km_
 	c->got_bytes = 0;
 	c->refused = 0;
 	c->detail[0] = '\0';
-	c->heard_ns = km_clock_mono_ns(km_clock_system());
+	c->began_ns = km_clock_mono_ns(km_clock_system());
+	c->heard_ns = c->began_ns;
+	c->has_head = false;
 	rc = make_headers(ask, &headers, err);
 	if (rc != 0) {
 		(void)km_err_prefix(err, "%.80s", ask->url);

@@ -56,6 +56,7 @@ struct km_http_ask {
 	bool gzip;          /* is asked for, and decoded before it is handed on */
 	int64_t timeout_ns; /* whole request; 0 = the client's; INT64_MAX = none */
 	int64_t silence_ns; /* nothing came for so long: -ETIMEDOUT; 0 = no such limit */
+	int64_t head_ns;    /* the same until the answer's head is whole; 0 = silence_ns */
 	/*
 	 * Takes the body of a 200 as it comes, however much; less than 0 ends the request with
 	 * that. NULL, and for every other status: the body is appended to out.
