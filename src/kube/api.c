@@ -267,6 +267,7 @@ static int ask_once(struct km_kube *k, const struct kube_request *r, struct km_b
 		.gzip = r->gzip,
 		.timeout_ns = r->timeout_ns,
 		.silence_ns = r->silence_ns,
+		.head_ns = r->head_ns,
 		.on_data = r->on_data,
 		.on_status = r->on_status,
 		.ctx = r->ctx,

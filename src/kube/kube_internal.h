@@ -52,7 +52,7 @@ struct kube_request {
 	const char *path;
 	const char *content_type, *body;
 	size_t body_len;
-	int64_t timeout_ns, silence_ns; /* 0 = 10 s, none */
+	int64_t timeout_ns, silence_ns, head_ns; /* 0 = 10 s, none, none */
 	bool gzip;
 	int (*on_data)(void *ctx, const char *bytes, size_t len);
 	void (*on_status)(void *ctx, int status);

@@ -11,8 +11,9 @@
 #define TIMEOUT_MIN_S   300 /* the server ends the watch after so long, as client-go asks it to */
 #define TIMEOUT_MORE_S  300
 #define TIMEOUT_LATE_NS (60 * KM_NS_PER_S) /* a server that does not */
-/* The API server sends a bookmark a minute, or somewhat later. */
+/* The API server sends a bookmark a minute or so, but none where nothing ever changes. */
 #define SILENCE_NS  (90 * KM_NS_PER_S)
+#define HEAD_NS     (30 * KM_NS_PER_S) /* it may let a watch queue; then it says 200 at once */
 #define STATUS_GONE 410
 
 /* An ERROR event: the stream ends with it. */
@@ -93,6 +94,7 @@ static int on_line(void *ctx, const char *text, size_t len)
 		return rc;
 	}
 	r->events++;
+	km_counter_add(r->seen[line.type], 1);
 	return 0;
 }
 
@@ -116,19 +118,23 @@ static void on_status(void *ctx, int status)
 	struct kube_reflector *r = ctx;
 
 	kube_heard(r);
+	r->status = status;
 	if (status == 200)
 		kube_tell_state(r, NULL);
 }
 
 enum kube_end kube_watch_once(struct kube_reflector *r, struct km_err *err)
 {
-	unsigned timeout_s = TIMEOUT_MIN_S + km_rng_below(&r->backoff.rng, TIMEOUT_MORE_S);
+	unsigned timeout_s =
+		r->o->timeout_s > 0 ? r->o->timeout_s
+				    : TIMEOUT_MIN_S + km_rng_below(&r->backoff.rng, TIMEOUT_MORE_S);
 	struct kube_request request = {
 		.method = "GET",
 		.verb = "watch",
 		.gzip = true,
 		.timeout_ns = timeout_s * KM_NS_PER_S + TIMEOUT_LATE_NS,
 		.silence_ns = r->o->silence_ns > 0 ? r->o->silence_ns : SILENCE_NS,
+		.head_ns = HEAD_NS,
 		.on_data = on_data,
 		.on_status = on_status,
 		.ctx = r,

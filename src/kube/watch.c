@@ -110,6 +110,12 @@ int kube_make_path(struct kube_reflector *r, const char *more, const char *key, 
 
 static void register_metrics(struct kube_reflector *r)
 {
+	static const char *const types[KM_KUBE_LINE_ERROR] = {
+		[KM_KUBE_LINE_ADDED] = "added",
+		[KM_KUBE_LINE_MODIFIED] = "modified",
+		[KM_KUBE_LINE_DELETED] = "deleted",
+		[KM_KUBE_LINE_BOOKMARK] = "bookmark",
+	};
 	struct km_metrics *m = r->o->metrics;
 	const char *resource = r->o->resource != NULL ? r->o->resource : "";
 
@@ -122,6 +128,11 @@ static void register_metrics(struct kube_reflector *r)
 	r->skipped = km_metrics_counter(m, "kubemarla_kube_objects_skipped_total",
 	                                "Objects of a resource that were too large or unreadable.",
 	                                "resource", resource, KM_LABELS_END);
+	for (size_t i = KM_KUBE_LINE_ADDED; i < KM_KUBE_LINE_ERROR; i++) {
+		r->seen[i] = km_metrics_counter(m, "kubemarla_kube_watch_events_total",
+		                                "Events of a resource, by type.", "resource",
+		                                resource, "type", types[i], KM_LABELS_END);
+	}
 	for (size_t i = 0; i < KUBE_END_N; i++) {
 		if (i == KUBE_END_STOPPED)
 			continue;
@@ -161,6 +172,10 @@ static bool watch_on(struct kube_reflector *r)
 			refusals = 0;
 		if (!brief)
 			kube_backoff_reset(&r->backoff);
+		/* A stream on which nothing came may be dead, or of something that never changes:
+		 * whether the server is there the next one tells. */
+		if (end == KUBE_END_SILENCE && r->status == 200)
+			continue;
 		if (end == KUBE_END_WHOLE && (!brief || r->events > 0))
 			continue;
 		if (end != KUBE_END_WHOLE)

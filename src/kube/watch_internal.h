@@ -47,6 +47,7 @@ struct kube_reflector {
 	struct km_err why;
 	struct km_gauge *silence;
 	struct km_counter *relists, *skipped, *restarts[KUBE_END_N];
+	struct km_counter *seen[KM_KUBE_LINE_ERROR]; /* by type of line */
 };
 
 /* The whole list by pages, objects handed on. err says why it ended otherwise than WHOLE. */

@@ -16,6 +16,7 @@
 #include "support/kube_world.h"
 
 #define RESTARTS "kubemarla_kube_watch_restarts_total{resource=\"pods\",reason="
+#define EVENTS   "kubemarla_kube_watch_events_total{resource=\"pods\",type="
 #define RELISTS  "kubemarla_kube_relists_total{resource=\"pods\"}"
 #define SKIPPED  "kubemarla_kube_objects_skipped_total{resource=\"pods\"}"
 #define SILENCE  "kubemarla_kube_watch_silence_seconds{resource=\"pods\"}"
@@ -117,6 +118,8 @@ static void a_watch_that_ends_in_order_goes_on_from_its_bookmark(void **state)
 	assert_int_equal(world.losses, 0);
 	assert_true(kube_world_metric(&world, RESTARTS "\"timeout\"}") == 1);
 	assert_true(kube_world_metric(&world, RELISTS) == 0);
+	assert_true(kube_world_wait_metric(&world, EVENTS "\"bookmark\"}", 1));
+	assert_true(kube_world_wait_metric(&world, EVENTS "\"added\"}", 1));
 }
 
 static void a_broken_stream_goes_on_where_it_was(void **state)
@@ -353,6 +356,12 @@ static void silence_is_taken_for_a_dead_stream(void **state)
 	kube_world_put(&world, "a", "new");
 	assert_true(kube_world_wait_same(&world));
 	assert_int_equal(world.listeds, 1);
+	/* another one takes its place, and stands: nothing was lost */
+	assert_int_equal(world.losses, 0);
+	/* until it does not */
+	fake_apiserver_fault(&world.server,
+	                     &(struct fake_fault){ .match = "watch=1", .no_answer = true });
+	assert_true(kube_world_wait(&world, is_lost));
 }
 
 static void refusals_are_waited_out(void **state)

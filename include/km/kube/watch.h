@@ -6,11 +6,12 @@
  *   list (no resourceVersion: the newest; limit/continue) ─▶ watch from the list's version, with
  *   bookmarks ─▶ ends in time: on from the last version seen; ends with 410 Gone, as status or as
  *   ERROR event, or with what is no event twice in a row: list again; fails: back-off (0.5 to 30 s,
- *   full jitter, or what Retry-After says), then on.
+ *   full jitter, or what Retry-After says), then on; is silent for 90 s: another one in its place.
  *
  * Metrics, all with label resource: kubemarla_kube_watch_restarts_total{reason}; of lists after the
  * first kubemarla_kube_relists_total; kubemarla_kube_objects_skipped_total;
- * kubemarla_kube_watch_silence_seconds, since the server last said anything.
+ * kubemarla_kube_watch_silence_seconds, since the server last said anything;
+ * kubemarla_kube_watch_events_total{type}: added, modified, deleted, bookmark.
  */
 #ifndef KM_KUBE_WATCH_H
 #define KM_KUBE_WATCH_H
@@ -49,6 +50,7 @@ struct km_kube_watch_options {
 	const char *resource;         /* metric label: "pods"; static storage */
 	/* For tests; 0 = as above. */
 	int64_t backoff_min_ns, backoff_max_ns;
+	uint32_t timeout_s; /* after which the server ends a watch; 0 = 300 to 600, at random */
 	int64_t silence_ns; /* nothing came for so long: the stream is dead; 0 = 90 s */
 };
 
