@@ -135,7 +135,7 @@ bench: build $(BENCH_BIN) $(TOOL_BIN) $(FAKE_BIN) ## the figures of docs/PERFORM
 	$(Q)tests/bench/run.sh $(OUT)
 
 .PHONY: e2e
-e2e: build $(OUT)/tests/gen_trace ## a real control plane and fake nodes; builds Kubernetes once (8 min)
+e2e: build $(OUT)/tests/gen_trace $(OUT)/tests/kube_mirror ## a real control plane and fake nodes; builds Kubernetes once (8 min)
 	$(Q)tests/e2e/run.sh $(OUT) '$(SCENARIO)'
 
 .PHONY: soak

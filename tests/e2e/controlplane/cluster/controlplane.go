@@ -197,6 +197,9 @@ func (c *ControlPlane) StartApiserver() error {
 	})
 }
 
+// EtcdURL is where etcd listens for clients.
+func (c *ControlPlane) EtcdURL() string { return fmt.Sprintf("http://127.0.0.1:%d", c.etcdPort) }
+
 // AuditLog has a line for each request of the accounts of kubemarla-system.
 func (c *ControlPlane) AuditLog() string { return filepath.Join(c.Dir, "audit.log") }
 

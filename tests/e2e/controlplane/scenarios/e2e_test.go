@@ -21,6 +21,7 @@ func TestCluster(t *testing.T) {
 	w.run(t, "enforce-holds-back", enforceHoldsBack)
 	w.run(t, "a-burst-does-not-herd", aBurstDoesNotHerd)
 	w.run(t, "identical-pods-are-not-batched", identicalPodsAreNotBatched)
+	w.run(t, "a-watch-keeps-up", aWatchKeepsUp)
 	w.run(t, "killed-processes-come-back", killedProcessesComeBack)
 	w.run(t, "throughput-at-500-nodes", throughputAt500Nodes)
 }
