@@ -22,6 +22,7 @@
 #define RETRY_AFTER_MAX_S   60
 #define BODY_MAX_BYTES      ((size_t)16 << 20)
 #define STATUS_UNAUTHORIZED 401
+#define PATH_SHOWN          70 /* bytes of a path in an error text */
 #define SERIES_MAX          32 /* (verb, code) remembered; the registry knows the rest */
 
 struct series {
@@ -228,6 +229,33 @@ static void count(struct km_kube *k, const char *verb, int status)
 	km_counter_add(s->counter, 1);
 }
 
+/* What was asked, for error texts: a path without its query. */
+static int path_len(const struct kube_request *r)
+{
+	size_t len = strcspn(r->path, "?");
+
+	return len < PATH_SHOWN ? (int)len : PATH_SHOWN;
+}
+
+/* "METHOD path: why" instead of "URL: why": a URL has a long query, and is cut in the middle. */
+static void name_request(const struct km_kube *k, const struct kube_request *r, struct km_err *err)
+{
+	struct km_err plain;
+	const char *why;
+	size_t same = 0;
+
+	if (err == NULL)
+		return;
+	while (same < k->url.len && err->text[same] == k->url.data[same])
+		same++;
+	why = err->text + same;
+	if (why[0] == ':')
+		why++;
+	why += strspn(why, " ");
+	(void)km_err_set(&plain, err->code, "%s %.*s: %s", r->method, path_len(r), r->path, why);
+	*err = plain;
+}
+
 /* The Status in an answer over 400, in words; and how long it asks to wait. */
 static void read_status(struct km_kube *k, const struct kube_request *r, int status,
                         const struct km_buf *body, size_t from, const struct km_http_told *told,
@@ -241,8 +269,8 @@ static void read_status(struct km_kube *k, const struct kube_request *r, int sta
 	if (body == NULL || body->len == from ||
 	    km_kube_status_decode(body->data + from, body->len - from, &arena, &said) != 0)
 		said = (struct km_kube_status){ .reason = { "", 0 }, .retry_after_s = -1 };
-	(void)km_err_set(err, EPROTO, "%s %.60s: %d %.*s%s%.*s", r->method, r->path, status,
-	                 said.reason.len < 40 ? (int)said.reason.len : 40, said.reason.text,
+	(void)km_err_set(err, EPROTO, "%s %.*s: %d %.*s%s%.*s", r->method, path_len(r), r->path,
+	                 status, said.reason.len < 40 ? (int)said.reason.len : 40, said.reason.text,
 	                 said.message.len > 0 ? ": " : "",
 	                 said.message.len < 120 ? (int)said.message.len : 120,
 	                 said.message.len > 0 ? said.message.text : "");
@@ -278,18 +306,21 @@ static int ask_once(struct km_kube *k, const struct kube_request *r, struct km_b
 
 	k->retry_after_ns = 0;
 	if (rc != 0)
-		return km_err_prefix(err, "%s %.60s", r->method, r->path);
+		return km_err_prefix(err, "%s %.*s", r->method, path_len(r), r->path);
 	km_buf_clear(&k->url);
 	km_buf_str(&k->url, k->credentials->server);
 	km_buf_str(&k->url, r->path);
 	ask.url = km_buf_cstr(&k->url);
 	ask.bearer = k->token.len > 0 ? k->token.data : NULL;
 	if (!km_buf_ok(&k->url))
-		return km_err_set(err, ENOMEM, "%s %.60s: out of memory", r->method, r->path);
+		return km_err_set(err, ENOMEM, "%s %.*s: out of memory", r->method, path_len(r),
+		                  r->path);
 	rc = km_client_ask(k->client, &ask, out, &told, err);
 	count(k, r->verb, told.status);
 	if (rc >= 400)
 		read_status(k, r, rc, out, before, &told, err);
+	else if (rc < 0)
+		name_request(k, r, err);
 	return rc;
 }
 
