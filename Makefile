@@ -95,7 +95,7 @@ help: ## list the targets
 	      /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: $(OUT)/kubemarlad $(OUT)/kubemarla $(OUT)/kubemarla-pcm ## the programs into build/
+build: $(OUT)/kubemarlad $(OUT)/kubemarla $(OUT)/kubectl-marla $(OUT)/kubemarla-pcm ## the programs into build/
 
 # Asked before anything is compiled, once for all goals (10 ms when nothing is missing). DEPS= skips
 # it, for libraries that did not come as Debian packages.
@@ -181,6 +181,10 @@ $(OUT)/kubemarlad: $(APP_OBJ) $(LIB)
 $(OUT)/kubemarla: $(CLI_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# `kubectl marla` looks for it in PATH.
+$(OUT)/kubectl-marla: $(OUT)/kubemarla
+	$(call say,LINK,$@)ln -sf kubemarla $@
 
 # No third-party library: what libpcm shares an address space with is as little as can be.
 $(OUT)/kubemarla-pcm: $(PCM_OBJ) $(LIB)

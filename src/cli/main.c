@@ -20,7 +20,7 @@ static const struct km_cli_command commands[] = {
 	{ "ask", "ask a running daemon where a pod should go", km_cli_ask },
 	{ "check", "validate a configuration and say what it would run", km_cli_check },
 	{ "config", "print every option with its default and meaning", km_cli_config },
-	{ "doctor", "probe what this machine can measure, and why not more", km_cli_doctor },
+	{ "doctor", "say what stands in the way: machine, scheduler, cluster", km_cli_doctor },
 	{ "eval", "judge a model on recorded runs", km_cli_eval },
 	{ "help", "list the commands, or explain one", help_command },
 	{ "model", "show, check or compare model files", km_cli_model },
