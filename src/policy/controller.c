@@ -199,6 +199,10 @@ static void *renew(void *arg)
 	(void)pthread_setname_np(pthread_self(), "km-lease");
 	while (wait_for(c, km_lease_step(c->lease))) {
 	}
+	(void)pthread_mutex_lock(&c->lock);
+	c->lease_ended = true;
+	(void)pthread_cond_broadcast(&c->change);
+	(void)pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
 
@@ -243,13 +247,22 @@ int km_controller_start(struct km_controller *c, struct km_err *err)
 	return rc;
 }
 
-static bool join_soon(pthread_t thread)
+/* Has km-lease ended, within a second? */
+static bool lease_ends_soon(struct km_controller *c)
 {
 	struct timespec until;
+	bool ended;
+	int rc = 0;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1;
-	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+	(void)pthread_mutex_lock(&c->lock);
+	while (!c->lease_ended && rc == 0) {
+		rc = pthread_cond_timedwait(&c->change, &c->lock, &until);
+	}
+	ended = c->lease_ended;
+	(void)pthread_mutex_unlock(&c->lock);
+	return ended;
 }
 
 /* Who acts ends before who says that we may; then the Lease is let go. */
@@ -268,11 +281,16 @@ void km_controller_stop(struct km_controller *c)
 	if (c->running) {
 		(void)pthread_join(c->thread, NULL);
 	}
-	if (c->lease_running && !join_soon(c->lease_thread)) {
-		km_kube_stop(c->lease_kube); /* the server hangs: it could not be told either */
+	if (c->lease_running) {
+		bool ended = lease_ends_soon(c);
+
+		if (!ended) { /* the server hangs: it could not be told either */
+			km_kube_stop(c->lease_kube);
+		}
 		(void)pthread_join(c->lease_thread, NULL);
-	} else if (c->lease_running) {
-		km_lease_release(c->lease);
+		if (ended) {
+			km_lease_release(c->lease);
+		}
 	}
 	c->running = false;
 	c->lease_running = false;

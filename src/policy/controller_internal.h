@@ -43,6 +43,7 @@ struct km_controller {
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t change;
 	bool stopping;
+	bool lease_ended; /* thread km-lease */
 	int64_t round_ns; /* when the last one began; 0 = none did */
 	char trouble[192];
 };
