@@ -177,13 +177,20 @@ static void tell_pod(struct km_controller *c, const struct round_policy *p,
 static void tell_risk(struct km_controller *c, const struct round_policy *p,
                       const struct km_policy_status *next, double limit)
 {
+	struct km_buf text;
 	size_t told = 0;
-	char note[640];
 
-	(void)snprintf(note, sizeof(note), "%s: predicted %.2f, observed %.2f, tolerated %.2f",
-	               next->condition[KM_SLO_AT_RISK].message, next->worst_predicted,
-	               next->observed, limit);
-	tell_policy(c, p, note);
+	km_buf_init(&text);
+	km_buf_printf(&text, "%s: ", next->condition[KM_SLO_AT_RISK].message);
+	if (isfinite(next->worst_predicted)) {
+		km_buf_printf(&text, "predicted %.2f, ", next->worst_predicted);
+	}
+	if (isfinite(next->observed)) {
+		km_buf_printf(&text, "observed %.2f, ", next->observed);
+	}
+	km_buf_printf(&text, "tolerated %.2f", limit);
+	tell_policy(c, p, km_buf_cstr(&text));
+	km_buf_fini(&text);
 	for (size_t i = 0; i < p->pods && told < RISKY_PODS; i++) {
 		if (p->pod[i].predicted > limit) {
 			tell_pod(c, p, &p->pod[i], limit);
