@@ -9,7 +9,8 @@ set -eu
 build='gcc libc6-dev make pkg-config git libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libcjson-dev
 	libyaml-dev libxgboost-dev zlib1g-dev curl'
 # gnuplot draws what `kubemarla eval --html` shows; without it those pages have tables only.
-test='libcmocka-dev gnuplot-nox'
+# openssl makes the certificates of tests/integration.
+test='libcmocka-dev gnuplot-nox openssl'
 # libclang-rt-14-dev has the sanitizer and fuzzer run-times of Debian 12's clang.
 # stress-ng keeps a CPU busy in tests/integration.
 dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc codespell wrk jq

@@ -4,7 +4,7 @@
 #
 # The client, tests/go/extender-client, is Go on kube-scheduler's own types; its modules come from
 # the Go proxy. The daemon replays synthetic traces for three nodes (a fourth has none), under the
-# fixed test model. Everything written is in a temporary directory, which is removed at the end, as
+# fixed test model. A second daemon is behind TLS. Everything written is in a temporary directory, which is removed at the end, as
 # is the daemon. Without Go, Debian's is installed.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -49,6 +49,33 @@ model: {path: tests/fixtures/model/test.ubj}
 decide: {maxAge: 1h}
 EOF
 
+key() { # NAME ARGUMENTS...: a key and what openssl req makes of it
+	name=$1
+	shift
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$tmp/$name.key" \
+		-subj "/CN=$name" "$@" 2>/dev/null
+}
+signed() { # NAME CA: a certificate
+	key "$1" -out "$tmp/$1.csr"
+	echo 'subjectAltName = DNS:kubemarla' >"$tmp/extensions"
+	openssl x509 -req -in "$tmp/$1.csr" -CA "$tmp/$2.crt" -CAkey "$tmp/$2.key" -CAcreateserial \
+		-days 1 -extfile "$tmp/extensions" -out "$tmp/$1.crt" 2>/dev/null
+}
+key ca -x509 -days 1 -out "$tmp/ca.crt"
+key other-ca -x509 -days 1 -out "$tmp/other-ca.crt"
+signed server ca
+signed client ca
+signed foreign other-ca
+cat >"$tmp/tls.yaml" <<EOF
+kubernetes: {enabled: off}
+listen: {tls: {cert: "$tmp/server.crt", key: "$tmp/server.key", clientCA: "$tmp/ca.crt"}}
+nodes: [{name: a, cpus: 0}]
+model: {path: ""}
+EOF
+start "$out/kubemarlad" -c "$tmp/tls.yaml" -l 127.0.0.1:0
+tls_url=https://127.0.0.1:$port
+other_pids=$pid
+
 start "$out/kubemarlad" -c "$tmp/kubemarla.yaml" -l 127.0.0.1:0
 url=http://127.0.0.1:$port
 
@@ -59,7 +86,7 @@ until_true traces_are_over || die 'the traces are not over'
 
 status=0
 (cd tests/go/extender-client &&
-	KUBEMARLA_URL=$url timeout "$tests_s" go test -count=1 -v ./...) >"$tmp/tests" 2>&1 || status=$?
+	KUBEMARLA_URL=$url KUBEMARLA_TLS_URL=$tls_url KUBEMARLA_TLS_DIR=$tmp timeout "$tests_s" go test -count=1 -v ./...) >"$tmp/tests" 2>&1 || status=$?
 grep -E '^(---|ok|FAIL|PASS|go:)' "$tmp/tests" || true
 if [ "$status" -ne 0 ] || grep -q -e '--- SKIP' "$tmp/tests" || ! grep -q -e '^--- PASS' "$tmp/tests"; then
 	cat "$tmp/tests" >&2

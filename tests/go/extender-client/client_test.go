@@ -287,7 +287,7 @@ func TestRefusalsAreNoAnswers(t *testing.T) {
 func TestConnectionIsReused(t *testing.T) {
 	c := New(url(t), true)
 	fresh := 0
-	c.HTTP.Transport = &countingTransport{fresh: &fresh}
+	c.HTTP.Transport = &countingTransport{next: &http.Transport{}, fresh: &fresh}
 	for n := 1; n < 1700; n++ {
 		name := strings.Repeat("n", n)
 		if _, _, err := c.Filter(pod(nil), nodes(name)); err != nil {
@@ -304,7 +304,7 @@ func TestConnectionIsReused(t *testing.T) {
 
 // countingTransport counts connections that had to be made.
 type countingTransport struct {
-	http.Transport
+	next  http.RoundTripper
 	fresh *int
 }
 
@@ -314,5 +314,5 @@ func (c *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			*c.fresh++
 		}
 	}}
-	return c.Transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	return c.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 }
