@@ -8,203 +8,13 @@
  * Without a cluster a->cluster is a->own, which our own agent publishes to.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "km/base/log.h"
-#include "km/cluster/gather.h"
-#include "km/cluster/peers.h"
-#include "km/cluster/view.h"
-#include "km/cluster/watchers.h"
 #include "km/config/policy_file.h"
-#include "km/kube/credentials.h"
 
-#include "app_internal.h"
-
-struct app_kubernetes {
-	struct app *app;
-	struct km_kube_credentials *credentials;
-	struct km_gather *gather;
-	struct km_view *view;
-	struct km_peers *peers; /* NULL with features.from: local */
-	struct km_watchers *watchers;
-	struct km_client_tls tls;    /* of peers; strings are the settings' as started */
-	pthread_mutex_t lock;        /* the next */
-	struct km_policies *of_file; /* decide.policies; NULL = none */
-};
-
-/* ---- the feed: thread km-view ---- */
-
-static void on_live(void *ctx, bool live)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->app->decide != NULL)
-		km_decide_set_feed(k->app->decide, live);
-}
-
-static void on_late(void *ctx, bool late)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (late)
-		km_log_warn("app", "no news of pods from Kubernetes: reservations last longer");
-	else
-		km_log_info("app", "news of pods again");
-	if (k->app->decide != NULL)
-		km_decide_set_feed_late(k->app->decide, late);
-}
-
-static void on_pod_bound(void *ctx, const struct km_pod *pod, struct km_name node,
-                         int64_t running_mono_ns)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->app->decide != NULL)
-		km_decide_pod_bound(k->app->decide, pod, node,
-		                    running_mono_ns == INT64_MAX ? KM_DECIDE_NOT_YET
-		                                                 : running_mono_ns);
-}
-
-static void on_pod_running(void *ctx, struct km_name uid, int64_t running_mono_ns)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->app->decide != NULL)
-		km_decide_pod_running(k->app->decide, uid, running_mono_ns);
-}
-
-static void on_pod_gone(void *ctx, struct km_name uid)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->app->decide != NULL)
-		km_decide_pod_gone(k->app->decide, uid);
-}
-
-static void on_ready_pods(void *ctx, uint64_t policy, uint32_t ready)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->app->decide != NULL)
-		km_decide_ready_pods(k->app->decide, policy, ready);
-}
-
-static bool has_policy(const struct km_policies *set, const struct km_policy *p)
-{
-	return km_policies_find(set, km_policy_key(p->namespace, p->name)) != NULL;
-}
-
-/* Those of the API, and of the file what the API does not have. NULL: no memory. */
-static struct km_policies *merge(struct km_policies *api, const struct km_policies *file)
-{
-	struct km_policy *all = calloc(2 * (size_t)KM_POLICIES_MAX, sizeof(*all));
-	const struct km_policies *from[] = { api, file };
-	struct km_err err = { .code = 0 };
-	struct km_policies *out = NULL;
-	size_t count = 0;
-	int rc = all != NULL ? 0 : -ENOMEM;
-
-	for (size_t f = 0; f < KM_ARRAY_LEN(from); f++) {
-		for (size_t i = 0; rc == 0 && i < km_policies_count(from[f]); i++) {
-			const struct km_policy *p = km_policies_at(from[f], i);
-
-			if (from[f] == file && has_policy(api, p)) {
-				km_log_warn("app",
-				            "policy of the file left out: the API has it too "
-				            "namespace=%s name=%s",
-				            p->namespace, p->name);
-				continue;
-			}
-			rc = km_policy_copy(&all[count], p);
-			count += rc == 0;
-		}
-	}
-	if (rc == 0)
-		rc = km_policies_create(all, count, &out, &err); /* takes them, also on error */
-	else
-		for (size_t i = 0; i < count; i++)
-			km_policy_fini(&all[i]);
-	if (rc != 0)
-		km_log_error("app", "policies of the file left out error=\"%s\"",
-		             err.code != 0 ? err.text : "out of memory");
-	free(all);
-	return out;
-}
-
-static struct km_policies *on_policies(void *ctx, struct km_policies *api)
-{
-	struct app_kubernetes *k = ctx;
-	struct km_policies *file;
-	struct km_policies *all = NULL;
-
-	pthread_mutex_lock(&k->lock);
-	file = k->of_file != NULL ? km_policies_ref(k->of_file) : NULL;
-	pthread_mutex_unlock(&k->lock);
-	if (km_policies_count(file) > 0)
-		all = merge(api, file);
-	km_policies_unref(file);
-	if (all == NULL)
-		all = km_policies_ref(api);
-	if (k->app->decide != NULL)
-		km_decide_set_policies(k->app->decide, all);
-	return all;
-}
-
-static void on_node(void *ctx, const struct km_view_node *node)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (km_gather_set_node(k->gather, node->name) != 0)
-		km_log_error("app", "node left out name=%.*s error=memory", (int)node->name.len,
-		             node->name.text);
-	if (k->app->decide != NULL && node->platform.len > 0)
-		km_decide_set_platform(
-			k->app->decide, node->name,
-			km_decide_effects_key(node->platform.text, node->platform.len));
-}
-
-static void on_node_gone(void *ctx, struct km_name name)
-{
-	struct app_kubernetes *k = ctx;
-
-	km_gather_drop_node(k->gather, name);
-	if (k->app->decide != NULL)
-		km_decide_set_platform(k->app->decide, name, 0);
-}
-
-static void on_pod(void *ctx, const struct km_view_pod *old, const struct km_view_pod *now)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->peers != NULL)
-		km_peers_pod(k->peers, old, now);
-}
-
-static void on_settled(void *ctx)
-{
-	struct app_kubernetes *k = ctx;
-
-	if (k->peers != NULL)
-		km_peers_settle(k->peers);
-}
-
-static struct km_view_feed feed_of(struct app_kubernetes *k)
-{
-	return (struct km_view_feed){ .live = on_live,
-		                      .late = on_late,
-		                      .pod_bound = on_pod_bound,
-		                      .pod_running = on_pod_running,
-		                      .pod_gone = on_pod_gone,
-		                      .ready_pods = on_ready_pods,
-		                      .policies = on_policies,
-		                      .node = on_node,
-		                      .node_gone = on_node_gone,
-		                      .pod = on_pod,
-		                      .settled = on_settled,
-		                      .ctx = k };
-}
+#include "kubernetes_internal.h"
 
 /* ---- is there one? ---- */
 
@@ -245,19 +55,19 @@ static int find_credentials(const struct km_settings *s, struct km_kube_credenti
 int app_kubernetes_find(struct app *a, struct km_err *err)
 {
 	const struct km_features_settings *f = &a->settings->features;
+	bool extender = (a->settings->roles & KM_ROLE_EXTENDER) != 0;
 	struct km_kube_credentials *credentials;
 	struct app_kubernetes *k;
 	int rc = find_credentials(a->settings, &credentials, err);
 
 	if (rc != 0)
 		return rc;
-	if (credentials == NULL) {
-		if (f->from == KM_FEATURES_PEERS && (a->settings->roles & KM_ROLE_EXTENDER) != 0)
-			return km_err_set(err, ENOENT,
-			                  "features.from: saw peers without a Kubernetes to find "
-			                  "them by, want local, or kubernetes.kubeconfig");
+	if (credentials == NULL && f->from == KM_FEATURES_PEERS && extender)
+		return km_err_set(err, ENOENT,
+		                  "features.from: saw peers without a Kubernetes to find them by, "
+		                  "want local, or kubernetes.kubeconfig");
+	if (credentials == NULL && (f->from != KM_FEATURES_PROMETHEUS || !extender))
 		return 0;
-	}
 	k = calloc(1, sizeof(*k));
 	if (k == NULL) {
 		km_kube_credentials_free(credentials);
@@ -267,6 +77,8 @@ int app_kubernetes_find(struct app *a, struct km_err *err)
 	k->app = a;
 	k->credentials = credentials;
 	a->kubernetes = k;
+	if (credentials == NULL)
+		return 0;
 	km_log_info("app", "kubernetes server=%s namespace=%s by=\"%s\"",
 	            km_kube_credentials_server(credentials),
 	            km_kube_credentials_namespace(credentials),
@@ -283,7 +95,7 @@ static const char *text_or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-static int create_peers(struct app_kubernetes *k, struct km_err *err)
+static void set_tls(struct app_kubernetes *k)
 {
 	const struct km_features_settings *f = &k->app->started->features;
 
@@ -291,6 +103,30 @@ static int create_peers(struct app_kubernetes *k, struct km_err *err)
 		                         .cert_file = text_or_null(f->tls_cert),
 		                         .key_file = text_or_null(f->tls_key),
 		                         .server_name = text_or_null(f->tls_server_name) };
+}
+
+static int create_scraped(struct app_kubernetes *k, struct km_err *err)
+{
+	const struct km_features_settings *f = &k->app->started->features;
+
+	return km_scraped_create(
+		&(struct km_scraped_options){
+			.gather = k->gather,
+			.clock = k->app->clock,
+			.schema = k->app->schema,
+			.url = f->url,
+			.tls = k->tls.ca_file != NULL ? &k->tls : NULL,
+			.interval_ns = f->interval_ns,
+			.timeout_ns = f->timeout_ns,
+			.names_nodes = k->credentials == NULL,
+		},
+		&k->scraped, err);
+}
+
+static int create_peers(struct app_kubernetes *k, struct km_err *err)
+{
+	const struct km_features_settings *f = &k->app->started->features;
+
 	return km_peers_create(
 		&(struct km_peers_options){
 			.gather = k->gather,
@@ -324,7 +160,7 @@ int app_kubernetes_create(struct app *a, struct km_err *err)
 {
 	struct app_kubernetes *k = a->kubernetes;
 	const int from = a->settings->features.from;
-	const struct km_view_feed feed = feed_of(k);
+	const struct km_view_feed feed = app_feed_of(k);
 	const struct km_view_options view = { .clock = a->clock,
 		                              .metrics = a->metrics,
 		                              .feed = &feed,
@@ -334,8 +170,13 @@ int app_kubernetes_create(struct app *a, struct km_err *err)
 
 	if (k == NULL)
 		return 0;
+	set_tls(k);
+	if (from == KM_FEATURES_PROMETHEUS)
+		rc = create_scraped(k, err);
+	if (k->credentials == NULL)
+		return rc;
 	watchers.credentials = k->credentials;
-	if ((from == KM_FEATURES_PEERS || from == KM_FEATURES_AUTO))
+	if (rc == 0 && (from == KM_FEATURES_PEERS || from == KM_FEATURES_AUTO))
 		rc = create_peers(k, err);
 	if (rc == 0)
 		rc = km_view_create(&view, &k->view, err);
@@ -353,6 +194,10 @@ int app_kubernetes_start(struct app *a, struct km_err *err)
 	rc = km_gather_start(k->gather, err);
 	if (rc == 0 && k->peers != NULL)
 		rc = km_peers_start(k->peers, err);
+	if (rc == 0 && k->scraped != NULL)
+		rc = km_scraped_start(k->scraped, err);
+	if (k->view == NULL)
+		return rc;
 	if (rc == 0)
 		rc = km_view_start(k->view, err);
 	return rc == 0 ? km_watchers_start(k->watchers, err) : rc;
@@ -367,6 +212,7 @@ void app_kubernetes_stop(struct app *a)
 	km_watchers_stop(k->watchers);
 	km_view_stop(k->view);
 	km_peers_stop(k->peers);
+	km_scraped_stop(k->scraped);
 	km_gather_stop(k->gather);
 }
 
@@ -380,6 +226,7 @@ void app_kubernetes_free(struct app *a)
 	km_watchers_free(k->watchers);
 	km_view_free(k->view);
 	km_peers_free(k->peers);
+	km_scraped_free(k->scraped);
 	km_gather_free(k->gather);
 	km_policies_unref(k->of_file);
 	km_kube_credentials_free(k->credentials);
@@ -413,6 +260,8 @@ void app_kubernetes_schema(struct app *a, const struct km_schema *schema)
 	km_gather_set_schema(k->gather, schema);
 	if (k->peers != NULL)
 		km_peers_renew(k->peers);
+	if (k->scraped != NULL)
+		km_scraped_set_schema(k->scraped, schema);
 }
 
 bool app_kubernetes_policies(struct app *a, struct km_policies *of_file)
@@ -420,7 +269,7 @@ bool app_kubernetes_policies(struct app *a, struct km_policies *of_file)
 	struct app_kubernetes *k = a->kubernetes;
 	struct km_policies *old;
 
-	if (k == NULL)
+	if (k == NULL || k->credentials == NULL)
 		return false;
 	pthread_mutex_lock(&k->lock);
 	old = k->of_file;

@@ -73,11 +73,6 @@ static int check_features(struct conf_ctx *c, const struct km_settings *s,
 		                 "features.from: saw peers with kubernetes.enabled: off, want "
 		                 "local: agents are found through Kubernetes");
 	}
-	if (f->from == KM_FEATURES_PROMETHEUS) {
-		return conf_fail(c, conf_line_of(root, "features.from"),
-		                 "features.from: saw prometheus, want peers, local or auto: it is "
-		                 "not built in yet");
-	}
 	if (f->from == KM_FEATURES_PROMETHEUS && strncmp(f->url, "http://", 7) != 0 &&
 	    strncmp(f->url, "https://", 8) != 0) {
 		return conf_fail(c, conf_line_of(root, "features.url"),

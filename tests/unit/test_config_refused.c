@@ -203,8 +203,7 @@ static void every_refusal_names_file_line_key_seen_and_wanted(void **state)
 		  "c.yaml:1: features.from: saw peers with kubernetes.enabled: off, want local: "
 		  "agents are found through Kubernetes" },
 		{ "features:\n  from: prometheus\n",
-		  "c.yaml:2: features.from: saw prometheus, want peers, local or auto: it is not "
-		  "built in yet" },
+		  "c.yaml: features.url: saw \"\", want http://HOST:PORT of a Prometheus server" },
 		{ "features: {selector: \"a in (b)\"}\n",
 		  "c.yaml:1: features.selector: saw \"a in (b)\", want key=value or key, with "
 		  "commas between, 16 at most" },
