@@ -314,6 +314,42 @@ static void a_client_is_let_in_once_its_ca_is_trusted(void **state)
 	km_buf_fini(&out);
 }
 
+/* What a client says that never gets as far as a request. */
+static void handshakes_that_fail_or_hang_leave_nothing(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *why;
+	} rows[] = {
+		{ "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, "no TLS" },
+		{ "\x16\x03\x01\xff\xff\x01\xff\xff\xff\x03\x03", 11, "a record too large" },
+		{ "\x15\x03\x03\x00\x02\x02\x28", 7, "an alert" },
+		{ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11, "a part of a hello" },
+		{ "", 0, "nothing" },
+	};
+	struct km_tls *t = open_tls(true);
+	struct km_server_options o = http_server_options();
+	struct http_server s;
+
+	(void)state;
+	o.tls = t;
+	o.request_deadline_ns = 200 * KM_NS_PER_MS;
+	http_server_start(&s, &o);
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		int fd = daemon_connect(&s.at);
+
+		assert_true(fd >= 0);
+		assert_true(wire_send(fd, rows[i].bytes, rows[i].len));
+		if (http_closed_after_ms(fd, WIRE_PATIENCE_MS) < 0)
+			fail_msg("%s: the connection stays", rows[i].why);
+		(void)close(fd);
+	}
+	assert_true(http_server_wait_metric(&s, "kubemarla_http_connections{listener=\"test\"} 0"));
+	http_server_stop(&s);
+	km_tls_free(t);
+}
+
 /* ---- rotation -------------------------------------------------------------------------------- */
 
 struct asker {
@@ -453,6 +489,7 @@ int main(void)
 		cmocka_unit_test(plain_and_tls_do_not_talk),
 		cmocka_unit_test(clients_prove_who_they_are),
 		cmocka_unit_test(a_client_is_let_in_once_its_ca_is_trusted),
+		cmocka_unit_test(handshakes_that_fail_or_hang_leave_nothing),
 		cmocka_unit_test(certificates_rotate_under_load),
 		cmocka_unit_test(bad_files_are_refused_and_the_old_serve_on),
 	};
