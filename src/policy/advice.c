@@ -15,8 +15,8 @@
 
 #define PODS_MAX      4096 /* remembered; a power of two */
 #define WAYS          8
-#define DECISIONS_MAX 500 /* looked at in a round */
-#define AGAINST       0.3 /* of the scale: so much below the best is against the advice */
+#define DECISIONS_MAX 2000 /* looked at in a round */
+#define AGAINST       0.3  /* of the scale: so much below the best is against the advice */
 
 struct advised {
 	uint64_t pod; /* key of its UID; 0 = free */

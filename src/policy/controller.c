@@ -124,17 +124,29 @@ static void change_term(struct km_controller *c, bool leading)
 	controller_trouble(c, NULL);
 }
 
-static void lead(struct km_controller *c, struct policy_round *r)
+/* Each interval: what policies want to know, and as the leader their statuses and moves. */
+static void reconcile(struct km_controller *c, struct policy_round *r, bool leading)
 {
-	if (c->wake != NULL) {
-		km_gauge_set(c->stats.waiting, (double)wake_round(c->wake, c->decide, r, &c->acts,
-		                                                  &c->stats, &c->wake_trouble));
-	}
-	if (c->reconciled_ns != 0 && r->mono_ns - c->reconciled_ns < c->interval_ns) {
-		return;
-	}
+	int rc = round_read(r, leading);
+
 	c->reconciled_ns = r->mono_ns;
-	reconcile_round(c, r);
+	if (rc == 0) {
+		rc = reconcile_open(c, r);
+	}
+	if (rc != 0) {
+		return; /* short of memory: the next time */
+	}
+	set_questions(c, r);
+	tell_loads(c, r);
+	km_gauge_set(c->stats.policies, (double)r->count);
+	if (leading) {
+		reconcile_round(c, r);
+	}
+}
+
+static bool is_due(const struct km_controller *c, const struct policy_round *r)
+{
+	return c->reconciled_ns == 0 || r->mono_ns - c->reconciled_ns >= c->interval_ns;
 }
 
 void controller_round(struct km_controller *c)
@@ -150,17 +162,16 @@ void controller_round(struct km_controller *c)
 	change_term(c, leading);
 	km_gauge_set(c->stats.leader, leading);
 	km_arena_reset(&c->arena);
-	rc = round_open(&r, c->view, c->decide, c->clock, &c->arena);
+	rc = round_open(&r, c->view, c->decide, c->clock, &c->arena, &c->scratch);
 	if (rc == 0 && km_view_synced(r.view)) {
-		rc = reconcile_open(c, &r);
-		if (rc == 0) {
-			set_questions(c, &r);
-			tell_loads(c, &r);
-			km_gauge_set(c->stats.policies, (double)r.count);
-			advice_round(c->advice, c->record, &r, c->events);
+		advice_round(c->advice, c->record, &r, c->events);
+		if (leading && c->wake != NULL) {
+			km_gauge_set(c->stats.waiting,
+			             (double)wake_round(c->wake, c->decide, &r, &c->acts, &c->stats,
+			                                &c->wake_trouble));
 		}
-		if (rc == 0 && leading) {
-			lead(c, &r);
+		if (is_due(c, &r)) {
+			reconcile(c, &r, leading);
 		}
 	}
 	round_close(&r);
@@ -310,6 +321,7 @@ void km_controller_free(struct km_controller *c)
 	km_lease_free(c->lease);
 	km_kube_free(c->kube);
 	km_kube_free(c->lease_kube);
+	km_arena_fini(&c->scratch);
 	km_arena_fini(&c->arena);
 	km_buf_fini(&c->body);
 	(void)pthread_cond_destroy(&c->change);
@@ -374,6 +386,7 @@ static void init(struct km_controller *c, const struct km_controller_options *o)
 	c->wake_trouble = (struct km_complain)KM_COMPLAIN_INIT;
 	c->evict_trouble = (struct km_complain)KM_COMPLAIN_INIT;
 	km_arena_init(&c->arena, ARENA_KEEP);
+	km_arena_init(&c->scratch, ARENA_KEEP);
 	km_buf_init(&c->body);
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);

@@ -27,7 +27,7 @@ struct km_controller {
 	struct km_events *events;
 	struct policy_wake *wake;
 	struct policy_advice *advice;
-	struct km_arena arena;
+	struct km_arena arena, scratch;
 	struct km_buf body;
 	struct policy_kept *kept; /* [kept_count] */
 	size_t kept_count, kept_cap;

@@ -139,7 +139,7 @@ static int predict(struct judging *j, const struct kind *k)
 			names[count++] = j->name[i];
 		}
 	}
-	rc = km_decide_run_there(j->decide, &k->who, names, count, j->r->arena, &now);
+	rc = km_decide_run_there(j->decide, &k->who, names, count, j->r->scratch, &now);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		struct km_status_node *n = &j->facts->node[j->position[i]];
 		double slowdown = now.node[i].prediction.slowdown;
@@ -149,6 +149,7 @@ static int predict(struct judging *j, const struct kind *k)
 			n->predicted = slowdown;
 		}
 	}
+	km_arena_reset(j->r->scratch);
 	return rc;
 }
 
@@ -162,7 +163,26 @@ static void observe_on(struct km_status_node *n, double slowdown)
 	}
 }
 
-static void observe(struct judging *j, const struct kpi_value *v, double slowdown)
+/* What queries know a pod of the policy by. */
+struct pod_keys {
+	uint64_t pod, node;
+};
+
+static struct pod_keys *find_keys(struct judging *j)
+{
+	struct pod_keys *key = km_arena_calloc(j->r->arena, j->p->pods + 1, sizeof(*key));
+
+	for (size_t i = 0; key != NULL && i < j->p->pods; i++) {
+		const struct km_view_pod *pod = j->p->pod[i].at;
+
+		key[i].pod = kpi_name_key(pod->pod.name.text, pod->pod.name.len);
+		key[i].node = kpi_name_key(pod->node.text, pod->node.len);
+	}
+	return key;
+}
+
+static void observe(struct judging *j, const struct pod_keys *key, const struct kpi_value *v,
+                    double slowdown)
 {
 	if (v->pod == 0 && v->node == 0) {
 		j->facts->observed = slowdown;
@@ -170,15 +190,10 @@ static void observe(struct judging *j, const struct kpi_value *v, double slowdow
 	}
 	for (size_t i = 0; i < j->p->pods; i++) {
 		const struct round_pod *pod = &j->p->pod[i];
-		struct km_name name = pod->at->pod.name;
-		struct km_name node = pod->at->node;
 
-		if (pod->node == SIZE_MAX) {
-			continue;
-		}
 		/* A pod's name says which node; the label node may be that of the exporter. */
-		if (v->pod != 0 ? kpi_name_key(name.text, name.len) == v->pod
-		                : kpi_name_key(node.text, node.len) == v->node) {
+		if (pod->node != SIZE_MAX &&
+		    (v->pod != 0 ? key[i].pod == v->pod : key[i].node == v->node)) {
 			observe_on(&j->facts->node[pod->node], slowdown);
 		}
 	}
@@ -187,6 +202,7 @@ static void observe(struct judging *j, const struct kpi_value *v, double slowdow
 static int read_observed(struct judging *j, struct policy_kpi *kpi)
 {
 	const struct km_policy *p = j->p->policy;
+	struct pod_keys *key;
 	struct kpi_value *value;
 	bool whole = false;
 	double baseline_s;
@@ -196,7 +212,8 @@ static int read_observed(struct judging *j, struct policy_kpi *kpi)
 		return 0;
 	}
 	value = km_arena_calloc(j->r->arena, KPI_VALUES_MAX, sizeof(*value));
-	if (value == NULL) {
+	key = find_keys(j);
+	if (value == NULL || key == NULL) {
 		return -ENOMEM;
 	}
 	baseline_s = p->kpi.baseline_query != NULL ? kpi_number(kpi, j->p->kept->key, KPI_BASELINE)
@@ -207,7 +224,7 @@ static int read_observed(struct judging *j, struct policy_kpi *kpi)
 	count = kpi_values(kpi, j->p->kept->key, KPI_LATENCY, value);
 	for (size_t i = 0; i < count; i++) {
 		whole = whole || (value[i].pod == 0 && value[i].node == 0);
-		observe(j, &value[i], value[i].value / baseline_s);
+		observe(j, key, &value[i], value[i].value / baseline_s);
 	}
 	for (size_t i = 0; i < j->facts->nodes && !whole; i++) {
 		double worst = j->facts->node[i].observed;

@@ -15,8 +15,9 @@
 
 #include "policy_internal.h"
 
-#define GROUPS_MAX 8 /* nodes of one policy looked at: those where its pods suffer most */
-#define LEAST_PODS 2 /* ready: the last one is not moved */
+#define GROUPS_MAX 8   /* nodes of one policy looked at: those where its pods suffer most */
+#define UNHARMED   0.9 /* less than this is predicted nowhere: no need to look around */
+#define LEAST_PODS 2   /* ready: the last one is not moved */
 #define OK         200
 #define CREATED    201
 #define NOT_FOUND  404
@@ -57,13 +58,14 @@ static bool is_movable(const struct km_view_pod *p)
 /* One movable pod a node, of the nodes where they suffer most; the same ones at each look. */
 static void find_groups(struct moving *g)
 {
+	double least = UNHARMED / (1 - g->p->policy->rebalance.min_gain_ratio);
 	size_t last = SIZE_MAX;
 
 	for (size_t i = 0; i < g->p->pods; i++) {
 		const struct round_pod *pod = &g->p->pod[i];
 		size_t at;
 
-		if (pod->node == last || pod->node == SIZE_MAX || !isfinite(pod->predicted) ||
+		if (pod->node == last || pod->node == SIZE_MAX || !(pod->predicted >= least) ||
 		    !is_movable(pod->at)) {
 			continue;
 		}
@@ -87,14 +89,18 @@ static bool has_room(const struct round_node *room, const struct km_view_pod *p)
 	       !(isfinite(p->memory_bytes) && room->memory_bytes < p->memory_bytes);
 }
 
-/* The best other node that takes the pod, into the candidate. 0 or -ENOMEM. */
-static int look_around(struct moving *g, size_t at)
+static bool is_alike(const struct km_subject *a, const struct km_subject *b)
+{
+	return a->kind.service == b->kind.service && a->kind.policy == b->kind.policy &&
+	       a->kind.effects == b->kind.effects && a->workload.rps == b->workload.rps &&
+	       strcmp(a->kind.class_name, b->kind.class_name) == 0;
+}
+
+/* The best other node that takes the pod, into the candidate. */
+static void look_around(struct moving *g, size_t at, const struct km_decision *d)
 {
 	const struct km_view_pod *pod = g->group[at].pod->at;
 	struct rebalance_candidate *c = &g->candidate[at];
-	struct km_subject who;
-	struct km_decision d;
-	int rc;
 
 	*c = (struct rebalance_candidate){
 		.pod = policy_uid_key(pod->pod.uid),
@@ -102,27 +108,53 @@ static int look_around(struct moving *g, size_t at)
 		.there = NAN,
 		.running_ns = g->r->mono_ns - pod->running_mono_ns,
 	};
-	km_decide_subject(g->m->decide, &pod->pod, &who);
-	rc = km_decide_run_subject(g->m->decide, &who, g->names, g->r->nodes, g->r->arena, &d);
-	for (size_t i = 0; rc == 0 && i < d.count; i++) {
+	for (size_t i = 0; i < d->count; i++) {
 		const struct km_view_node *n = g->r->node[i].at;
-		bool fresh = d.node[i].state == KM_DATA_FRESH || d.node[i].state == KM_DATA_AGING;
-		double slowdown = d.node[i].prediction.slowdown;
+		const struct km_decision_node *p = &d->node[i];
+		bool fresh = p->state == KM_DATA_FRESH || p->state == KM_DATA_AGING;
+		double slowdown = p->prediction.slowdown;
 
-		if (fresh && isfinite(slowdown) && d.node[i].verdict.passes && n->ready &&
-		    !n->unschedulable && !policy_same_name(n->name, pod->node) &&
-		    has_room(&g->r->node[i], pod) && !(c->there <= slowdown)) {
+		if (fresh && isfinite(slowdown) && !(c->there <= slowdown) && p->verdict.passes &&
+		    n->ready && !n->unschedulable && !policy_same_name(n->name, pod->node) &&
+		    has_room(&g->r->node[i], pod)) {
 			c->there = slowdown;
 			g->group[at].best = i;
 		}
+	}
+}
+
+/* Pods that are alike would suffer the same elsewhere: they are asked about once. 0 or -ENOMEM. */
+static int look_around_all(struct moving *g)
+{
+	struct km_subject who[GROUPS_MAX];
+	bool done[GROUPS_MAX] = { false };
+	int rc = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		km_decide_subject(g->m->decide, &g->group[i].pod->at->pod, &who[i]);
+		who[i].uid = 0; /* of no pod: where it is itself is not asked about */
+	}
+	for (size_t i = 0; i < g->count && rc == 0; i++) {
+		struct km_decision d;
+
+		if (done[i]) {
+			continue;
+		}
+		rc = km_decide_run_subject(g->m->decide, &who[i], g->names, g->r->nodes,
+		                           g->r->scratch, &d);
+		for (size_t k = i; k < g->count && rc == 0; k++) {
+			if (!done[k] && is_alike(&who[i], &who[k])) {
+				look_around(g, k, &d);
+				done[k] = true;
+			}
+		}
+		km_arena_reset(g->r->scratch);
 	}
 	return rc;
 }
 
 static int find_candidates(struct moving *g)
 {
-	int rc = 0;
-
 	g->names = km_arena_calloc(g->r->arena, g->r->nodes + 1, sizeof(*g->names));
 	if (g->names == NULL) {
 		return -ENOMEM;
@@ -132,10 +164,7 @@ static int find_candidates(struct moving *g)
 		g->names[i] = g->r->node[i].at->name;
 	}
 	find_groups(g);
-	for (size_t i = 0; i < g->count && rc == 0; i++) {
-		rc = look_around(g, i);
-	}
-	return rc;
+	return look_around_all(g);
 }
 
 /* Mean ln slowdown over the pods; NaN where none is known. */

@@ -71,6 +71,7 @@ struct round_node {
 /* What is so now, of one moment each. */
 struct policy_round {
 	struct km_arena *arena;
+	struct km_arena *scratch; /* of one question to decide, and reset after it */
 	int64_t mono_ns, wall_ns;
 	const struct km_view_snapshot *view;
 	struct km_policies *policies; /* decide's */
@@ -101,10 +102,14 @@ struct policy_stats {
 void policy_register_stats(struct policy_stats *s, struct km_metrics *m);
 
 /* ---- round.c ---- */
-/* Nodes, policies and their pods; borrowed from the snapshot. returns 0 or -ENOMEM. */
+/* The snapshots of one moment; what is in them is read when it is needed. returns 0 or -ENOMEM. */
 int round_open(struct policy_round *r, struct km_view *view, struct km_decide *decide,
-               const struct km_clock *clock, struct km_arena *arena);
+               const struct km_clock *clock, struct km_arena *arena, struct km_arena *scratch);
 void round_close(struct policy_round *r);
+/* Nodes and policies, and with `pods` whose pods are whose; once. 0 or -ENOMEM. */
+int round_read(struct policy_round *r, bool pods);
+/* r->node; again for nothing. 0 or -ENOMEM. */
+int round_find_nodes(struct policy_round *r);
 /* What room there is on each node; once a round. */
 void round_find_room(struct policy_round *r);
 /* Is the object still this one, by its UID? A key for maps; never 0. */
@@ -121,7 +126,7 @@ struct policy_wake;
 struct policy_wake *wake_create(void); /* NULL: out of memory */
 void wake_free(struct policy_wake *w);
 /* Flips nodes that rejected pods could go to now. returns how many pods wait. */
-size_t wake_round(struct policy_wake *w, struct km_decide *decide, const struct policy_round *r,
+size_t wake_round(struct policy_wake *w, struct km_decide *decide, struct policy_round *r,
                   const struct policy_acts *acts, struct policy_stats *stats,
                   struct km_complain *trouble);
 

@@ -37,12 +37,15 @@ static int by_name(const void *a, const void *b)
 	return order != 0 ? order : (p.len > q.len) - (p.len < q.len);
 }
 
-static int read_nodes(struct policy_round *r)
+int round_find_nodes(struct policy_round *r)
 {
 	size_t most = km_view_count(r->view, KM_VIEW_NODES);
 	const struct km_view_node *n;
 	size_t at = 0;
 
+	if (r->node != NULL) {
+		return 0;
+	}
 	r->node = km_arena_calloc(r->arena, most + 1, sizeof(*r->node));
 	if (r->node == NULL) {
 		return -ENOMEM;
@@ -209,13 +212,12 @@ static int read_pods(struct policy_round *r)
 }
 
 int round_open(struct policy_round *r, struct km_view *view, struct km_decide *decide,
-               const struct km_clock *clock, struct km_arena *arena)
+               const struct km_clock *clock, struct km_arena *arena, struct km_arena *scratch)
 {
 	struct km_model *model = km_decide_get_model(decide);
 	struct km_view_health health;
-	int rc;
 
-	*r = (struct policy_round){ .arena = arena };
+	*r = (struct policy_round){ .arena = arena, .scratch = scratch };
 	r->mono_ns = km_clock_mono_ns(clock);
 	r->wall_ns = km_clock_wall_ns(clock);
 	r->model = model != NULL;
@@ -224,17 +226,20 @@ int round_open(struct policy_round *r, struct km_view *view, struct km_decide *d
 	r->feeding = health.feeding;
 	r->policies = km_decide_get_policies(decide);
 	r->view = km_view_get(view);
-	if (r->view == NULL) {
-		return -ENOMEM;
-	}
-	rc = read_nodes(r);
+	return r->view != NULL ? 0 : -ENOMEM;
+}
+
+int round_read(struct policy_round *r, bool pods)
+{
+	int rc = round_find_nodes(r);
+
 	if (rc == 0) {
 		rc = read_policies(r);
 	}
 	if (rc == 0) {
 		rc = read_conflicts(r);
 	}
-	return rc == 0 ? read_pods(r) : rc;
+	return rc == 0 && pods ? read_pods(r) : rc;
 }
 
 void round_find_room(struct policy_round *r)

@@ -55,7 +55,7 @@ struct judged {
 struct wake_run {
 	struct policy_wake *w;
 	struct km_decide *decide;
-	const struct policy_round *r;
+	struct policy_round *r;
 	const struct policy_acts *acts;
 	struct policy_stats *stats;
 	struct km_complain *trouble;
@@ -179,8 +179,11 @@ static size_t find_waiting(struct wake_run *run)
 
 static int find_nodes(struct wake_run *run)
 {
-	const struct policy_round *r = run->r;
+	struct policy_round *r = run->r;
 
+	if (round_find_nodes(r) != 0) {
+		return -ENOMEM;
+	}
 	run->names = km_arena_calloc(r->arena, r->nodes + 1, sizeof(*run->names));
 	run->key = km_arena_calloc(r->arena, r->nodes + 1, sizeof(*run->key));
 	run->flipped = km_arena_calloc(r->arena, r->nodes + 1, sizeof(*run->flipped));
@@ -286,7 +289,7 @@ static bool is_time_again(const struct waiting *k, int64_t now_ns)
 static int judge_kind(struct wake_run *run, const struct judged *k)
 {
 	struct waiting *kept = k->kept;
-	struct order *order = km_arena_calloc(run->r->arena, run->count + 1, sizeof(*order));
+	struct order *order = km_arena_calloc(run->r->scratch, run->count + 1, sizeof(*order));
 	uint64_t *told = malloc((run->count + 1) * sizeof(*told));
 	struct km_decision d;
 	size_t passing = 0;
@@ -298,7 +301,8 @@ static int judge_kind(struct wake_run *run, const struct judged *k)
 		free(told);
 		return -ENOMEM;
 	}
-	rc = km_decide_run_subject(run->decide, &k->who, run->names, run->count, run->r->arena, &d);
+	rc = km_decide_run_subject(run->decide, &k->who, run->names, run->count, run->r->scratch,
+	                           &d);
 	for (size_t i = 0; rc == 0 && i < d.count; i++) {
 		if (d.node[i].verdict.passes) {
 			order[passing++] = (struct order){ d.node[i].verdict.fine, (uint32_t)i };
@@ -329,7 +333,7 @@ static int judge_kind(struct wake_run *run, const struct judged *k)
 	return rc;
 }
 
-size_t wake_round(struct policy_wake *w, struct km_decide *decide, const struct policy_round *r,
+size_t wake_round(struct policy_wake *w, struct km_decide *decide, struct policy_round *r,
                   const struct policy_acts *acts, struct policy_stats *stats,
                   struct km_complain *trouble)
 {
@@ -342,7 +346,10 @@ size_t wake_round(struct policy_wake *w, struct km_decide *decide, const struct 
 		return pods;
 	}
 	for (size_t i = 0; i < run.kinds; i++) {
-		if (judge_kind(&run, &run.kind[i]) != 0) {
+		int rc = judge_kind(&run, &run.kind[i]);
+
+		km_arena_reset(r->scratch);
+		if (rc != 0) {
 			break; /* the next round has more memory, perhaps */
 		}
 	}

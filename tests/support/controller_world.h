@@ -139,6 +139,7 @@ static void build_controller(struct cluster *k)
 	c->interval_ns = 5 * S;
 	c->window_ns = WINDOW_S * S;
 	km_arena_init(&c->arena, 1u << 20);
+	km_arena_init(&c->scratch, 1u << 20);
 	km_buf_init(&c->body);
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_cond_init(&c->change, NULL);
@@ -198,7 +199,8 @@ static void cluster_close(struct cluster *k)
 /* ---- objects ---- */
 
 /* A policy of namespace shop over pods with app=APP. `spec`: ", \"mode\": ..." */
-static void set_policy(struct cluster *k, const char *name, const char *app, const char *spec)
+static inline void set_policy(struct cluster *k, const char *name, const char *app,
+                              const char *spec)
 {
 	char json[2048];
 	struct km_view_policy p = { .namespace = name_of("shop"),
@@ -243,7 +245,7 @@ static void set_pod(struct cluster *k, const char *name, const char *app, int no
 	km_view_step(k->view);
 }
 
-static void remove_pod(struct cluster *k, const char *name)
+static inline void remove_pod(struct cluster *k, const char *name)
 {
 	km_view_remove(k->view, KM_VIEW_PODS, name_of("shop"), name_of(name));
 	km_view_step(k->view);

@@ -149,6 +149,31 @@ static void the_status_text_is_of_the_spec_alone(void **state)
 	assert_int_equal(km_policy_parse(NULL, "[]", 2, true, &p, &err), -EINVAL);
 }
 
+/* The first of the two documents: the reader takes one. */
+static void the_example_is_read(void **state)
+{
+	struct km_err err = { .code = 0 };
+	struct km_policy p;
+	struct km_buf text;
+	char *end;
+
+	(void)state;
+	km_buf_init(&text);
+	assert_int_equal(
+		km_file_read("deploy/examples/interferencepolicy.yaml", 1u << 20, &text, NULL), 0);
+	end = strstr(km_buf_cstr(&text), "\n---\n");
+	assert_non_null(end);
+	if (km_policy_parse(NULL, text.data, (size_t)(end - text.data), true, &p, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_true(p.rps_query != NULL && p.kpi.latency_query != NULL && p.rebalance.dry_run);
+	km_policy_fini(&p);
+	if (km_policy_parse(NULL, end + 5, strlen(end + 5), true, &p, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(p.mode, KM_MODE_OBSERVE);
+	km_policy_fini(&p);
+	km_buf_fini(&text);
+}
+
 /* What the reader presets, what km_policy_init says and the CRD's defaults are one and the same. */
 static void defaults_agree(void **state)
 {
@@ -188,6 +213,7 @@ int main(void)
 		cmocka_unit_test(bad_policies_are_refused_for_their_reason),
 		cmocka_unit_test(objects_of_the_api_server_are_read),
 		cmocka_unit_test(the_status_text_is_of_the_spec_alone),
+		cmocka_unit_test(the_example_is_read),
 		cmocka_unit_test(defaults_agree),
 	};
 
