@@ -26,7 +26,7 @@ static int by_text(const void *a, const void *b)
 /* The node's place among those of the policy, which are by name; SIZE_MAX = none of them. */
 static size_t place_of(const struct policy_facts *facts, struct km_name node)
 {
-	struct km_status_node key;
+	struct km_status_node key = { .pods = 0 };
 	const struct km_status_node *found;
 
 	if (node.len == 0 || node.len >= sizeof(key.name) || facts->nodes == 0) {

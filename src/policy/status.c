@@ -42,7 +42,7 @@ static int by_name(const void *a, const void *b)
 
 static const struct km_status_node *listed(const struct km_policy_status *s, const char *name)
 {
-	struct km_status_node key;
+	struct km_status_node key = { .pods = 0 };
 
 	(void)snprintf(key.name, sizeof(key.name), "%s", name);
 	return s->nodes > 0 ? bsearch(&key, s->node, s->nodes, sizeof(key), by_name) : NULL;
