@@ -135,6 +135,13 @@ static void put_node(struct km_api *api, const struct km_cluster_node *node, str
 	measured.outside_cpus = f->outside_cpus;
 	km_triage_node(f->readings, node->row, &triage);
 	measured.triage = &triage;
+	if (f->readings && node->row < f->readings->node_count) {
+		measured.node_reading = km_readings_node(f->readings, node->row);
+		measured.host_reading = km_readings_host(f->readings);
+		measured.host_cpus = f->readings->cpu_count;
+		if (f->outside_cpus < measured.host_cpus)
+			measured.node_cpus = (measured.host_cpus - f->outside_cpus) / f->node_count;
+	}
 	km_answer_features_node(j, &measured, f->schema, km_host_features_row(f, node->row));
 }
 

@@ -134,6 +134,19 @@ static void expose_nodes(struct km_metrics_writer *w, struct km_api *api,
 	}
 }
 
+/* Readings of what we measure ourselves: those of other agents are theirs to show. */
+static void expose_own(struct km_metrics_writer *w, struct km_api *api)
+{
+	const struct km_cluster_snapshot *s;
+
+	if (!api->own)
+		return;
+	s = km_cluster_get(api->own);
+	km_api_expose_readings(
+		w, s, s->node_count < NODES_EXPOSED_MAX ? s->node_count : NODES_EXPOSED_MAX);
+	km_cluster_put(s);
+}
+
 /* Runs on the HTTP thread that serves /metrics. */
 static void collect_nodes(struct km_metrics_writer *w, void *ctx)
 {
@@ -161,7 +174,7 @@ static void collect_nodes(struct km_metrics_writer *w, void *ctx)
 			km_decide_run(api->decide, &workload, names, count, &arena, &decision) == 0;
 	}
 	expose_nodes(w, api, s, count, decided ? &decision : NULL);
-	km_api_expose_readings(w, s, count);
+	expose_own(w, api);
 	km_arena_fini(&arena);
 	km_cluster_put(s);
 }

@@ -199,6 +199,24 @@ static const struct km_features_reader *current_reader(struct km_gather *g)
 	return g->reader;
 }
 
+/* What its counters say right now; NULL = nothing, or no memory: pods in flight are unknown then.
+ */
+static struct km_readings *readings_of(const struct km_features_node *n)
+{
+	struct km_readings *r = NULL;
+
+	if (n->node_reading != NULL && n->host_reading != NULL && n->host_cpus > 0) {
+		r = km_readings_create(1, 0);
+	}
+	if (r != NULL) {
+		memcpy(km_readings_node(r, 0), n->node_reading, KM_METRIC_N * sizeof(double));
+		memcpy(km_readings_host(r), n->host_reading, KM_METRIC_N * sizeof(double));
+		r->told_host_cpus = n->host_cpus;
+		r->told_node_cpus = n->node_cpus;
+	}
+	return r;
+}
+
 /* By our clock: the answer was made after it was asked for, so data is no older than this says. */
 static struct km_host_features *features_of(const struct km_gather *g,
                                             const struct km_schema *schema,
@@ -224,6 +242,7 @@ static struct km_host_features *features_of(const struct km_gather *g,
 		f->window_end_mono_ns = asked_ns - (int64_t)(n->bin_age_s * 1e9);
 	}
 	memcpy(f->row, n->row, schema->count * sizeof(f->row[0]));
+	f->readings = readings_of(n);
 	return f;
 }
 

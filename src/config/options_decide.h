@@ -114,7 +114,7 @@
 		.type = CONF_STRING,
 		.preset = "",
 		.reload = true,
-		.help = "File of InterferencePolicies, for use without Kubernetes: one, or a List "
+		.help = "File of InterferencePolicies, beside those of the Kubernetes API: one, or a List "
 			"of them; empty is none.",
 		FIELD(km_settings, decide.policies_path),
 	},

@@ -58,6 +58,7 @@ void decide_footprint_base(const struct km_host_features *f, uint32_t node,
                            struct km_footprint_base *out)
 {
 	double nothing[KM_METRIC_N];
+	double node_cpus;
 	double cpus;
 
 	if (f->readings == NULL || node >= f->readings->node_count) {
@@ -68,9 +69,13 @@ void decide_footprint_base(const struct km_host_features *f, uint32_t node,
 		return;
 	}
 	cpus = f->readings->cpu_count;
-	km_footprint_base(km_readings_node(f->readings, node),
-	                  (cpus - f->outside_cpus) / f->node_count, km_readings_host(f->readings),
-	                  cpus, out);
+	node_cpus = (cpus - f->outside_cpus) / f->node_count;
+	if (f->readings->told_host_cpus > 0) {
+		cpus = f->readings->told_host_cpus;
+		node_cpus = f->readings->told_node_cpus;
+	}
+	km_footprint_base(km_readings_node(f->readings, node), node_cpus,
+	                  km_readings_host(f->readings), cpus, out);
 }
 
 /* ---- effects ---- */

@@ -11,6 +11,7 @@
 
 #define PREDICTION_DIGITS 6
 #define AGE_DIGITS        4
+#define READING_DIGITS    6
 
 static void put_model(struct km_json *j, const struct km_answer_model *model)
 {
@@ -306,6 +307,33 @@ void km_answer_features_begin(struct km_json *j, const struct km_schema *schema,
 	km_json_begin(j, '[');
 }
 
+/* Metrics that were measured; the rest is not there. */
+static void put_reading(struct km_json *j, const char *key, uint32_t cpus, const double *reading)
+{
+	km_json_key(j, key);
+	km_json_begin(j, '{');
+	km_json_put_integer(j, "cpus", cpus);
+	for (unsigned m = 0; m < KM_METRIC_N; m++) {
+		if (isfinite(reading[m]))
+			km_json_put_rounded(j, km_metric_info((enum km_metric)m)->name, reading[m],
+			                    READING_DIGITS);
+	}
+	km_json_end(j, '}');
+}
+
+static void put_readings(struct km_json *j, const struct km_answer_measured *m)
+{
+	km_json_key(j, "readings");
+	if (!m->node_reading || !m->host_reading) {
+		km_json_string(j, NULL);
+		return;
+	}
+	km_json_begin(j, '{');
+	put_reading(j, "node", m->node_cpus, m->node_reading);
+	put_reading(j, "host", m->host_cpus, m->host_reading);
+	km_json_end(j, '}');
+}
+
 void km_answer_features_node(struct km_json *j, const struct km_answer_measured *m,
                              const struct km_schema *schema, const double *row)
 {
@@ -319,6 +347,7 @@ void km_answer_features_node(struct km_json *j, const struct km_answer_measured 
 	km_json_put_rounded(j, "coveredSeconds", m->covered_s, AGE_DIGITS);
 	km_json_put_integer(j, "outsideCpus", m->outside_cpus);
 	put_contention(j, m->triage);
+	put_readings(j, m);
 	put_features(j, schema, row);
 	km_json_end(j, '}');
 }

@@ -112,6 +112,71 @@ static int read_features(const struct km_features_reader *r, struct km_scan *s, 
 	return rc;
 }
 
+/* The metric of that name, or -1. *next: where it is expected. */
+static int metric_of(const struct km_json_slice *key, int *next)
+{
+	for (int tries = 0; tries < KM_METRIC_N; tries++) {
+		int m = (*next + tries) % KM_METRIC_N;
+
+		if (key_spells(key, km_metric_info((enum km_metric)m)->name)) {
+			*next = m + 1;
+			return m;
+		}
+	}
+	return -1;
+}
+
+static uint32_t count_of(const struct km_json_slice *value)
+{
+	double number = number_of(value);
+
+	return number >= 0 && number < UINT32_MAX ? (uint32_t)number : 0;
+}
+
+/* One of "node" and "host" in "readings". *out [KM_METRIC_N] in the arena. */
+static int read_reading(struct km_scan *s, struct km_arena *arena, double **out, uint32_t *cpus)
+{
+	double *reading = km_arena_alloc(arena, KM_METRIC_N * sizeof(*reading));
+	struct km_json_slice value;
+	struct km_json_slice key;
+	int next = 0;
+	int rc = km_scan_object(s);
+
+	if (reading == NULL)
+		return -ENOMEM;
+	for (int m = 0; m < KM_METRIC_N; m++)
+		reading[m] = NAN;
+	while (rc == 0 && (rc = km_scan_member(s, &key)) == KM_SCAN_MORE) {
+		int m = metric_of(&key, &next);
+
+		rc = km_scan_value(s, &value);
+		if (rc == 0 && m >= 0)
+			reading[m] = number_of(&value);
+		else if (rc == 0 && key_spells(&key, "cpus"))
+			*cpus = count_of(&value);
+	}
+	*out = reading;
+	return rc;
+}
+
+static int read_readings(struct km_scan *s, struct km_arena *arena, struct km_features_node *n)
+{
+	struct km_json_slice key;
+	int rc = km_scan_object(s);
+
+	while (rc == 0 && (rc = km_scan_member(s, &key)) == KM_SCAN_MORE) {
+		bool object = km_scan_peek(s) == KM_JSON_OBJECT;
+
+		if (object && key_spells(&key, "node"))
+			rc = read_reading(s, arena, &n->node_reading, &n->node_cpus);
+		else if (object && key_spells(&key, "host"))
+			rc = read_reading(s, arena, &n->host_reading, &n->host_cpus);
+		else
+			rc = km_scan_value(s, NULL);
+	}
+	return rc;
+}
+
 /* A text, decoded if it has to be; len 0 when it is none. returns 0 or -ENOMEM. */
 static int text_of(const struct km_json_slice *value, struct km_arena *arena, struct km_name *out)
 {
@@ -147,9 +212,7 @@ static void fill(struct km_features_node *n, const struct km_json_slice *sequenc
 
 	if (number >= 0 && number < 9e15)
 		n->sequence = (uint64_t)number;
-	number = number_of(outside);
-	if (number >= 0 && number < UINT32_MAX)
-		n->outside_cpus = (uint32_t)number;
+	n->outside_cpus = count_of(outside);
 	if (!(n->age_s >= 0))
 		n->age_s = NAN;
 	if (!(n->bin_age_s >= 0))
@@ -181,6 +244,9 @@ static int read_node(const struct km_features_reader *r, struct km_scan *s, stru
 		if (into == NULL && key_spells(&key, "features") &&
 		    km_scan_peek(s) == KM_JSON_OBJECT)
 			rc = read_features(r, s, n->row);
+		else if (into == NULL && key_spells(&key, "readings") &&
+		         km_scan_peek(s) == KM_JSON_OBJECT)
+			rc = read_readings(s, arena, n);
 		else
 			rc = km_scan_value(s, into);
 	}

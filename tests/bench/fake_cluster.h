@@ -211,7 +211,13 @@ static inline void fake_features(int fd)
 			}
 		}
 	}
-	km_buf_str(&body, "}}]}\n");
+	km_buf_str(&body, "},\"readings\":{\"node\":{\"cpus\":16");
+	for (size_t m = 0; m < 4; m++)
+		km_buf_printf(&body, ",\"%s\":%u.123", metrics[m], served % 977);
+	km_buf_str(&body, "},\"host\":{\"cpus\":16");
+	for (size_t m = 0; m < 4; m++)
+		km_buf_printf(&body, ",\"%s\":%u.123", metrics[m], served % 977);
+	km_buf_str(&body, "}}}]}\n");
 	fake_answer(fd, &body);
 	km_buf_fini(&body);
 }

@@ -39,6 +39,7 @@ static int setup(void **state)
 		.json_depth = 64,
 		.decide = world.decide,
 		.cluster = world.cluster,
+		.own = world.cluster,
 		.metrics = world.metrics,
 		.clock = &world.clock,
 		.version = "test",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decide: what a pod feed tells beside pods: ready replicas, and that it hears nothing for now. */
+/* decide: what a pod feed tells beside pods: ready replicas, that it hears nothing for now; and
+ * counters of other agents under pods in flight. */
 #include "support/inflight_world.h"
 
 static const struct km_label of_web[] = { { { "app", 3 }, { "web", 3 } } };
@@ -62,6 +63,55 @@ static void the_load_is_shared_by_the_pods_that_are_ready(void **state)
 	world_fini(&w);
 }
 
+/* As another agent's answer has it: no CPUs one by one, but how many they are. */
+static void publish_told(struct world *w, uint32_t node_cpus)
+{
+	struct km_host_features *f = km_host_features_create(w->model.schema, 1);
+
+	f->version = ++w->version;
+	f->measured_mono_ns = w->now_ns;
+	f->tier = KM_TIER_CORE;
+	f->row[IN_C0] = 0.5;
+	f->readings = km_readings_create(1, 0);
+	f->readings->told_host_cpus = 64;
+	f->readings->told_node_cpus = node_cpus;
+	km_readings_node(f->readings, 0)[KM_METRIC_C0_RATIO] = 0.5;
+	assert_int_equal(km_cluster_publish(w->cluster, &f, 1), 0);
+	km_host_features_unref(f);
+}
+
+static void footprints_are_added_to_what_other_agents_tell(void **state)
+{
+	struct km_pod odd = pod_of("odd-1", "odd", "");
+	struct km_pod web = pod_of("web-1", "web", "");
+	struct km_policies *set = NULL;
+	struct km_decision_node n;
+	struct km_policy p;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1);
+	publish_told(&w, 4);
+	km_policy_init(&p);
+	(void)snprintf(p.namespace, sizeof(p.namespace), "shop");
+	(void)snprintf(p.name, sizeof(p.name), "odd");
+	p.footprint_count = 1;
+	p.footprint[0] = (struct km_policy_footprint){ "activeCpus", 1 };
+	assert_int_equal(km_policies_create(&p, 1, &set, NULL), 0);
+	km_decide_set_policies(w.decide, set);
+	km_policies_unref(set);
+	km_decide_set_feed(w.decide, true);
+	bind_pod(&w, &odd, 0, KM_DECIDE_NOT_YET);
+	n = look(&w, &web, 0);
+	assert_true(n.inflight.footprint == 1);
+	/* one CPU of four more: c0 0.5 -> 0.75 */
+	assert_true(fabs(log(n.prediction.slowdown) - 0.6 * 0.75) < 1e-6);
+	publish_told(&w, 8);
+	n = look(&w, &web, 0);
+	assert_true(fabs(log(n.prediction.slowdown) - 0.6 * 0.625) < 1e-6);
+	world_fini(&w);
+}
+
 static void policies_that_come_and_go_leave_room(void **state)
 {
 	const uint64_t web = km_policy_key("shop", "web");
@@ -117,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_load_is_shared_by_the_pods_that_are_ready),
+		cmocka_unit_test(footprints_are_added_to_what_other_agents_tell),
 		cmocka_unit_test(policies_that_come_and_go_leave_room),
 		cmocka_unit_test(a_late_feed_lets_reservations_last),
 	};

@@ -55,23 +55,33 @@ static int read_text(struct world *w, const char *text)
 static void our_own_answer_comes_back(void **state)
 {
 	const struct km_answer_source source = { "replay", "live", "a \"trace\"" };
-	const struct km_answer_measured first = { .name = { "n\"1", 3 },
-		                                  .sequence = 7,
-		                                  .tier = KM_TIER_CORE,
-		                                  .age_s = 0.25,
-		                                  .bin_age_s = 2.5,
-		                                  .covered_s = 30,
-		                                  .outside_cpus = 4 };
+	struct km_answer_measured first = { .name = { "n\"1", 3 },
+		                            .sequence = 7,
+		                            .tier = KM_TIER_CORE,
+		                            .age_s = 0.25,
+		                            .bin_age_s = 2.5,
+		                            .covered_s = 30,
+		                            .outside_cpus = 4 };
 	const struct km_answer_measured second = {
 		.name = { "n2", 2 }, .tier = KM_TIER_NONE, .age_s = NAN, .bin_age_s = NAN
 	};
 	const double row[COUNT] = { 1.5, 0.1, 99, NAN };
+	double node[KM_METRIC_N];
+	double host[KM_METRIC_N];
 	const struct km_features_node *n;
 	struct km_buf text;
 	struct km_json j;
 	struct world w;
 
 	(void)state;
+	for (int m = 0; m < KM_METRIC_N; m++) {
+		node[m] = m % 3 == 0 ? NAN : m + 0.5;
+		host[m] = m % 2 == 0 ? NAN : 1e9 * m;
+	}
+	first.node_reading = node;
+	first.host_reading = host;
+	first.node_cpus = 3;
+	first.host_cpus = 10;
 	open_world(&w);
 	km_buf_init(&text);
 	j = km_json_to(&text);
@@ -91,9 +101,18 @@ static void our_own_answer_comes_back(void **state)
 	assert_int_equal(n->outside_cpus, 4);
 	assert_true(n->row[IPC] == 1.5 && n->row[C0] == 0.1);
 	assert_true(isnan(n->row[RPS]) && isnan(n->row[READ]));
+	assert_int_equal(n->node_cpus, 3);
+	assert_int_equal(n->host_cpus, 10);
+	for (int m = 0; m < KM_METRIC_N; m++) {
+		assert_true(n->node_reading[m] == node[m] ||
+		            (isnan(node[m]) && isnan(n->node_reading[m])));
+		assert_true(n->host_reading[m] == host[m] ||
+		            (isnan(host[m]) && isnan(n->host_reading[m])));
+	}
 	n = &w.answer.node[1];
 	assert_int_equal(n->tier, KM_TIER_NONE);
 	assert_true(isnan(n->age_s) && isnan(n->bin_age_s) && isnan(n->row[IPC]));
+	assert_null(n->node_reading);
 	km_buf_fini(&text);
 	close_world(&w);
 }

@@ -16,6 +16,9 @@
 struct km_readings {
 	_Atomic uint32_t refs;
 	uint32_t node_count, cpu_count;
+	/* Of what another agent told, without its CPUs one by one: how many the host and the node
+	 * have. 0 = as many as cpu_count says. */
+	uint32_t told_host_cpus, told_node_cpus;
 	double value[]; /* [1 + node_count + cpu_count][KM_METRIC_N]: host, nodes, CPUs; NaN =
 	                   unknown */
 };

@@ -223,6 +223,9 @@ struct km_answer_measured {
 	double covered_s; /* of the window */
 	uint32_t outside_cpus;
 	const struct km_triage *triage; /* NULL = nothing known */
+	/* The newest bin, [KM_METRIC_N] each, and how many CPUs that is of; NULL = none. */
+	const double *node_reading, *host_reading;
+	uint32_t node_cpus, host_cpus;
 };
 void km_answer_features_begin(struct km_json *j, const struct km_schema *schema,
                               const struct km_answer_source *source, size_t count);

@@ -27,6 +27,9 @@ struct km_features_node {
 	double covered_s;
 	uint32_t outside_cpus;
 	double *row; /* [schema->count] */
+	/* Its newest bin, [KM_METRIC_N] each, and of how many CPUs; NULL and 0 = not said. */
+	double *node_reading, *host_reading;
+	uint32_t node_cpus, host_cpus;
 };
 
 struct km_features_answer {
