@@ -14,9 +14,11 @@
 
 #include "pull_internal.h"
 
-#define INTERVAL_DEFAULT_NS  (5 * KM_NS_PER_S)
-#define TIMEOUT_DEFAULT_NS   (2 * KM_NS_PER_S)
-#define BODY_DEFAULT_BYTES   ((size_t)1024 * 1024)
+#define INTERVAL_DEFAULT_NS (5 * KM_NS_PER_S)
+#define TIMEOUT_DEFAULT_NS  (2 * KM_NS_PER_S)
+#define BODY_DEFAULT_BYTES  ((size_t)1024 * 1024)
+/* A handshake takes a millisecond of CPU: more of them at once only time each other out. */
+#define SIDE_BY_SIDE_TLS     128
 #define SIDE_BY_SIDE_DEFAULT 512
 /* New targets are asked at most this fast, or within one interval. */
 #define NEW_EACH_NS  KM_NS_PER_MS
@@ -120,7 +122,8 @@ int km_pull_create(const struct km_pull_options *options, struct km_pull **out, 
 	if (p->options.max_body_bytes == 0)
 		p->options.max_body_bytes = BODY_DEFAULT_BYTES;
 	if (p->options.side_by_side == 0)
-		p->options.side_by_side = SIDE_BY_SIDE_DEFAULT;
+		p->options.side_by_side =
+			options->tls != NULL ? SIDE_BY_SIDE_TLS : SIDE_BY_SIDE_DEFAULT;
 	p->clock = km_clock_system();
 	/* Two schedulers that start together shall not read every agent at the same instant. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
@@ -201,12 +204,17 @@ static void retire(struct km_pull *p, struct net_target *t)
 	target_free(t);
 }
 
-/* When a target that was asked at `from_ns` is asked next. */
-static int64_t next_turn_ns(struct km_pull *p, int64_t from_ns)
+/*
+ * When a target that was asked at `from_ns` is asked next. New ones were asked soon, which is all
+ * at once as intervals go; their second turn spreads them.
+ */
+static int64_t next_turn_ns(struct km_pull *p, struct net_target *t, int64_t from_ns)
 {
-	double jitter = 2 * km_rng_unit(&p->rng) - 1;
+	double unit = km_rng_unit(&p->rng);
+	double intervals = t->settled ? 1 + JITTER_RATIO * (2 * unit - 1) : unit;
 
-	return from_ns + (int64_t)((double)p->options.interval_ns * (1 + JITTER_RATIO * jitter));
+	t->settled = true;
+	return from_ns + (int64_t)((double)p->options.interval_ns * intervals);
 }
 
 static void welcome(struct km_pull *p, struct net_target **fresh, size_t count)
@@ -308,7 +316,7 @@ static int64_t start_due(struct km_pull *p, struct net_turns *turns, bool failed
 		if (turn->due_ns > now_ns)
 			return turn->due_ns;
 		net_turns_remove(turns, turn);
-		turn->due_ns = next_turn_ns(p, now_ns);
+		turn->due_ns = next_turn_ns(p, (struct net_target *)turn, now_ns);
 		net_fetch_start(p, (struct net_target *)turn);
 	}
 	return INT64_MAX; /* or when a place is free: that is an event */

@@ -51,6 +51,7 @@ struct net_target {
 	char *etag;              /* NULL = none */
 	struct net_fetch *fetch; /* the request in progress, or NULL */
 	bool failed;             /* the last time */
+	bool settled;            /* has a place of its own in the interval */
 };
 
 /* ---- shards ---------------------------------------------------------------------------------- */

@@ -9,178 +9,35 @@
  *   pull     km_pull
  *   silent   km_pull while every tenth agent takes the connection and never answers
  *   serial   one request after the other on a new connection each, as fast as it goes
+ *   tls      km_pull of agents that speak TLS and want a certificate (bench_pull TARGETS SECONDS
+ * tls)
  *
  * CPU time is the reading process's, of user and kernel; latency is from asking to having it all.
  * It does not show what a network, or the agents' own work, adds.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "km/base/clock.h"
-#include "km/base/file.h"
 #include "km/base/macros.h"
 #include "km/net/client.h"
 #include "km/net/pull.h"
 
+#include "bench/fake_agents.h"
+
 #define INTERVAL_S   5
 #define TIMEOUT_NS   (2 * KM_NS_PER_S)
-#define BODY_BYTES   6144
 #define SERIAL_COUNT 2000
-#define SILENT_EACH  10
-#define EVENTS       256
-#define FIRST_HOST   UINT32_C(0x7f010000) /* 127.1.0.0 */
 
-static size_t targets = 5000;
 static int64_t seconds = 20;
-static int port;
-
-static void must(bool right, const char *what)
-{
-	if (right)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static struct sockaddr_in address_of(size_t i)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-
-	/* No .0 and no .255 of a /24: that is what a cluster would have. */
-	at.sin_addr.s_addr = htonl(FIRST_HOST + (uint32_t)(i / 250 * 256 + i % 250 + 1));
-	return at;
-}
-
-/* ---- the fake agents ------------------------------------------------------------------------- */
-
-static char answer[BODY_BYTES + 256];
-static char *answer_etag; /* eight digits in it */
-static size_t answer_len;
-static atomic_bool silent_mode;
-
-static void make_answer(void)
-{
-	int head = snprintf(answer, sizeof(answer),
-	                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-	                    "ETag: \"00000000\"\r\nContent-Length: %d\r\n\r\n",
-	                    BODY_BYTES);
-
-	memset(answer + head, ' ', BODY_BYTES);
-	answer[head] = '{';
-	answer[head + BODY_BYTES - 1] = '}';
-	answer_etag = strstr(answer, "00000000");
-	answer_len = (size_t)head + BODY_BYTES;
-}
-
-static void on_signal(int number)
-{
-	atomic_store(&silent_mode, number == SIGUSR1);
-}
-
-static void watch(int epoll_fd, int fd, uint64_t what)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = what };
-
-	must(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-}
-
-/* A request comes in one piece: it is small, and the way is short. */
-static void serve_one(int fd, bool silent)
-{
-	static unsigned long served;
-	char request[2048];
-	char digits[9];
-	ssize_t got = recv(fd, request, sizeof(request), 0);
-
-	if (got <= 0) {
-		(void)close(fd);
-		return;
-	}
-	if (silent)
-		return;
-	(void)snprintf(digits, sizeof(digits), "%08lx", ++served & 0xffffffff);
-	memcpy(answer_etag, digits, 8);
-	if (send(fd, answer, answer_len, MSG_NOSIGNAL) != (ssize_t)answer_len)
-		(void)close(fd);
-}
-
-/* Of what is watched: bit 32 = a listener; bits 33.. = which agent. */
-#define LISTENER (UINT64_C(1) << 32)
-
-static void serve(int ready_fd)
-{
-	int epoll_fd = epoll_create1(0);
-	struct epoll_event events[EVENTS];
-	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	const int on = 1;
-
-	(void)sigaction(SIGUSR1, &act, NULL);
-	(void)sigaction(SIGUSR2, &act, NULL);
-	make_answer();
-	for (size_t i = 0; i < targets; i++) {
-		struct sockaddr_in at = address_of(i);
-		socklen_t len = sizeof(at);
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-		must(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		             bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, 8) == 0,
-		     "listen");
-		if (port == 0 && getsockname(fd, (struct sockaddr *)&at, &len) == 0)
-			port = ntohs(at.sin_port);
-		watch(epoll_fd, fd, LISTENER | (uint64_t)i << 33 | (uint32_t)fd);
-	}
-	must(write(ready_fd, &port, sizeof(port)) == sizeof(port), "write");
-	for (;;) {
-		int count = epoll_wait(epoll_fd, events, EVENTS, -1);
-
-		for (int i = 0; i < count; i++) {
-			uint64_t what = events[i].data.u64;
-			uint64_t agent = what >> 33;
-			int fd = (int)(what & 0x7fffffff);
-
-			if ((what & LISTENER) != 0) {
-				fd = accept(fd, NULL, NULL);
-				if (fd >= 0)
-					watch(epoll_fd, fd, agent << 33 | (uint32_t)fd);
-			} else {
-				serve_one(fd,
-				          atomic_load(&silent_mode) && agent % SILENT_EACH == 0);
-			}
-		}
-	}
-}
-
-static pid_t start_agents(void)
-{
-	int ready[2];
-	pid_t pid;
-
-	must(pipe(ready) == 0, "pipe");
-	pid = fork();
-	must(pid >= 0, "fork");
-	if (pid == 0) {
-		(void)close(ready[0]);
-		serve(ready[1]);
-	}
-	(void)close(ready[1]);
-	must(read(ready[0], &port, sizeof(port)) == sizeof(port), "the agents");
-	(void)close(ready[0]);
-	return pid;
-}
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
@@ -279,7 +136,7 @@ static void bare_open(struct bare *b, int epoll_fd)
 		must(b[i].fd >= 0 && connect(b[i].fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
 		             setsockopt(b[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0,
 		     "connect");
-		watch(epoll_fd, b[i].fd, i);
+		watch(epoll_fd, b[i].fd, &b[i]);
 	}
 }
 
@@ -321,7 +178,7 @@ static void run_bare(void)
 		}
 		count = epoll_wait(epoll_fd, events, EVENTS, 1);
 		for (int i = 0; i < count; i++)
-			bare_read(&b[events[i].data.u64], &r);
+			bare_read(events[i].data.ptr, &r);
 	}
 	end(&r, "bare");
 	for (size_t i = 0; i < targets; i++)
@@ -343,14 +200,13 @@ static void told(void *ctx, uint64_t key, int status, const char *body, size_t l
 {
 	(void)ctx;
 	(void)key;
-	(void)why;
 	(void)body;
 	if (!atomic_load(&pulled.counts))
 		return;
 	if (status == 200 && len == BODY_BYTES)
 		note(&pulled.run, asked_mono_ns);
-	else
-		pulled.run.failures++;
+	else if (pulled.run.failures++ == 0 && why != NULL && why->code != ETIMEDOUT)
+		(void)fprintf(stderr, "bench_pull: %s\n", why->text);
 }
 
 static void *pull(void *arg)
@@ -365,7 +221,8 @@ static void url_of(size_t i, char *out, size_t out_size)
 	char host[INET_ADDRSTRLEN];
 
 	(void)inet_ntop(AF_INET, &at.sin_addr, host, sizeof(host));
-	(void)snprintf(out, out_size, "http://%s:%d/v1/features", host, port);
+	(void)snprintf(out, out_size, "%s://%s:%d/v1/features", with_tls ? "https" : "http", host,
+	               port);
 }
 
 static void sleep_s(int64_t s)
@@ -393,13 +250,18 @@ static void set_targets(struct km_pull *p)
 
 static void run_pull(pid_t agents)
 {
-	const struct km_pull_options o = { .interval_ns = INTERVAL_S * KM_NS_PER_S,
+	const struct km_client_tls tls = { .ca_pem = certificate,
+		                           .cert_pem = certificate,
+		                           .key_pem = private_key,
+		                           .server_name = "agent" };
+	const struct km_pull_options o = { .tls = with_tls ? &tls : NULL,
+		                           .interval_ns = INTERVAL_S * KM_NS_PER_S,
 		                           .timeout_ns = TIMEOUT_NS,
 		                           .done = told };
-	static const struct {
+	const struct {
 		const char *name;
 		int signal;
-	} arms[] = { { "pull", SIGUSR2 }, { "silent", SIGUSR1 } };
+	} arms[] = { { with_tls ? "tls" : "pull", SIGUSR2 }, { "silent", SIGUSR1 } };
 	struct km_err err = { .code = 0 };
 	struct km_pull *p;
 	pthread_t thread;
@@ -407,9 +269,10 @@ static void run_pull(pid_t agents)
 	must(km_pull_create(&o, &p, &err) == 0, "km_pull_create");
 	set_targets(p);
 	must(pthread_create(&thread, NULL, pull, p) == 0, "thread");
-	for (size_t i = 0; i < KM_ARRAY_LEN(arms); i++) {
+	for (size_t i = 0; i < (with_tls ? 1 : KM_ARRAY_LEN(arms)); i++) {
 		(void)kill(agents, arms[i].signal);
-		sleep_s(INTERVAL_S + 3); /* connections are made, silent ones are known */
+		sleep_s((with_tls ? 4 : 1) * INTERVAL_S +
+		        3); /* connections are made, silent ones are known */
 		begin(&pulled.run, (size_t)(seconds + 2) * targets / INTERVAL_S * 2);
 		atomic_store(&pulled.counts, true);
 		sleep_s(seconds);
@@ -451,6 +314,13 @@ static void run_serial(void)
 	km_buf_fini(&out);
 }
 
+static void end_agents(pid_t agents)
+{
+	(void)kill(agents, SIGKILL);
+	(void)waitpid(agents, NULL, 0);
+	port = 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files;
@@ -468,15 +338,19 @@ int main(int argc, char **argv)
 		              (long long)files.rlim_cur);
 		return 1;
 	}
-	agents = start_agents();
 	printf("%zu agents every %d s for %lld s, answers of %d bytes; peak RSS so far\n", targets,
 	       INTERVAL_S, (long long)seconds, BODY_BYTES);
 	printf("%-8s %8s %8s %10s %12s %10s %10s %8s\n", "", "answ./s", "failed", "CPU us/ask",
 	       "% of a core", "p50 us", "p99 us", "RSS MiB");
+	agents = start_agents();
 	run_bare();
 	run_pull(agents);
 	run_serial();
-	(void)kill(agents, SIGKILL);
-	(void)waitpid(agents, NULL, 0);
+	end_agents(agents);
+	with_tls = true;
+	make_certificate();
+	agents = start_agents();
+	run_pull(agents);
+	end_agents(agents);
 	return 0;
 }

@@ -210,6 +210,39 @@ static void each_target_has_its_turns(void **state)
 	end();
 }
 
+/* By what the puller says, not by a clock of the test. */
+static void turns_are_spread_over_the_interval(void **state)
+{
+	struct km_pull_target target[KEYS];
+	char url[KEYS][64];
+	unsigned in_tenth[10] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < KEYS; i++) {
+		(void)snprintf(url[i], sizeof(url[i]), "http://127.0.0.1:%d/t%zu", server.at.port,
+		               i);
+		target[i] = (struct km_pull_target){ i, url[i] };
+	}
+	begin((struct km_pull_options){ .interval_ns = 3600 * KM_NS_PER_S });
+	set(target, KEYS);
+	for (size_t i = 0; i < KEYS; i++)
+		(void)wait_for(i, ANSWERS, 1); /* all soon, though the interval is an hour */
+	km_pull_stop(world.pull);
+	assert_int_equal(pthread_join(world.thread, NULL), 0);
+	for (size_t i = 0; i < KEYS; i++) {
+		double left_s = (double)(world.pull->target[i]->turn.due_ns -
+		                         km_clock_mono_ns(km_clock_system())) /
+		                1e9;
+
+		assert_true(left_s < 3600);
+		in_tenth[left_s > 0 ? (int)(left_s / 360) : 0]++;
+	}
+	/* 64 of them: that a third is in one tenth has a chance below 1e-6. */
+	for (size_t i = 0; i < 10; i++)
+		assert_true(in_tenth[i] < KEYS / 3);
+	km_pull_free(world.pull);
+}
+
 static void who_is_gone_is_not_asked_and_who_stays_is(void **state)
 {
 	struct km_pull_target target[3];
@@ -362,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turns_come_in_order_whoever_leaves),
 		cmocka_unit_test(each_target_has_its_turns),
+		cmocka_unit_test(turns_are_spread_over_the_interval),
 		cmocka_unit_test(who_is_gone_is_not_asked_and_who_stays_is),
 		cmocka_unit_test(silent_ones_keep_no_place_from_others),
 		cmocka_unit_test(a_stop_does_not_wait_for_silent_ones),

@@ -25,8 +25,9 @@ struct km_pull_target {
 struct km_pull_options {
 	int64_t interval_ns; /* between two requests of one target, give or take a tenth; 0 = 5 s */
 	int64_t timeout_ns;  /* of one request; 0 = 2 s */
-	size_t max_body_bytes;           /* larger answers: -EFBIG; 0 = 1 MiB */
-	uint32_t side_by_side;           /* at once; 0 = 512. Fewer when descriptors are scarce */
+	size_t max_body_bytes; /* larger answers: -EFBIG; 0 = 1 MiB */
+	uint32_t side_by_side; /* at once; 0 = 512, with tls 128. Fewer when descriptors are scarce
+	                        */
 	const struct km_client_tls *tls; /* borrowed until _free, with its strings; NULL = none */
 	/*
 	 * Told once for each request, on the thread of km_pull_run. status 0: there was no answer,
