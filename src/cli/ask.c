@@ -25,7 +25,7 @@ static const char ask_usage[] =
 	"  -s, --server URL   the daemon (" KM_CLI_SERVER ")\n"
 	"  -f, --file FILE    the request; - is standard input\n"
 	"      --json         print the answers as they came: an object of filter, prioritize\n"
-	"                     and explain\n\n"
+	"                     and explain\n" KM_CLI_TLS_USAGE "\n"
 	"SLOWDOWN is the predicted p99 latency there / alone, with its 90 % interval; SCORE is\n"
 	"what /prioritize says, FILTER what /filter says.  MAIN REASON is the measured feature\n"
 	"that moves the prediction most: its value, and the slowdown it adds.\n";
@@ -35,12 +35,13 @@ static const char top_usage[] =
 	"Prints all nodes that a running kubemarlad knows: how old their counters are, what they\n"
 	"say, and the slowdown predicted for the default workload.\n\n"
 	"  -s, --server URL   the daemon (" KM_CLI_SERVER ")\n"
-	"      --json         print the answer of /v1/nodes as it came\n";
+	"      --json         print the answer of /v1/nodes as it came\n" KM_CLI_TLS_USAGE;
 
 struct question {
 	const char *server; /* as given */
 	const char *file;   /* NULL = none given */
 	bool json;
+	struct km_client_tls tls;
 	struct km_cli_remote remote;
 };
 
@@ -54,6 +55,7 @@ static int parse(int argc, char **argv, const char *usage, bool with_file, struc
 		{ "server", required_argument, NULL, 's' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "json", no_argument, NULL, 'j' },
+		KM_CLI_TLS_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -68,7 +70,7 @@ static int parse(int argc, char **argv, const char *usage, bool with_file, struc
 			q->file = optarg;
 		} else if (opt == 'j') {
 			q->json = true;
-		} else {
+		} else if (!km_cli_tls_option(&q->tls, opt, optarg)) {
 			*code = km_cli_usage(usage, opt == 'h');
 			return -1;
 		}
@@ -199,7 +201,7 @@ static int run(int argc, char **argv, const char *usage, bool with_file)
 
 	if (parse(argc, argv, usage, with_file, &q, &code) != 0)
 		return code;
-	code = km_cli_remote_begin(&q.remote, q.server);
+	code = km_cli_remote_begin(&q.remote, q.server, &q.tls);
 	if (code == KM_CLI_OK)
 		code = q.file != NULL ? show_answers(&q) : show_nodes(&q);
 	km_cli_remote_end(&q.remote);

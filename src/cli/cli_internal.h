@@ -14,6 +14,7 @@
 
 #include "km/base/buf.h"
 #include "km/base/err.h"
+#include "km/net/client.h"
 
 /* Exit codes of every command. */
 enum km_cli_exit {
@@ -64,13 +65,30 @@ int km_cli_replay(int argc, char **argv);
 #define KM_CLI_SERVER "http://127.0.0.1:9191" /* listen.address and listen.port as they come */
 
 /* Asking it: remote.c. What goes wrong is told on stderr; each returns an exit code. */
-struct km_client;
 struct km_cli_remote {
 	struct km_client *client;
 	struct km_buf base; /* URL without a slash at its end */
 };
-int km_cli_remote_begin(struct km_cli_remote *r, const char *server);
+/* tls borrowed for the call, NULL = all of it NULL. */
+int km_cli_remote_begin(struct km_cli_remote *r, const char *server,
+                        const struct km_client_tls *tls);
 void km_cli_remote_end(struct km_cli_remote *r); /* also after a _begin that failed */
+
+/* Rows of getopt_long for a daemon behind TLS, and the usage text that goes with them. */
+enum { KM_CLI_CA = 256, KM_CLI_CERT, KM_CLI_KEY, KM_CLI_SERVER_NAME };
+#define KM_CLI_TLS_OPTIONS                                                                         \
+	{ "ca", required_argument, NULL, KM_CLI_CA },                                              \
+		{ "cert", required_argument, NULL, KM_CLI_CERT },                                  \
+		{ "key", required_argument, NULL, KM_CLI_KEY },                                    \
+	{                                                                                          \
+		"server-name", required_argument, NULL, KM_CLI_SERVER_NAME                         \
+	}
+#define KM_CLI_TLS_USAGE                                                                           \
+	"      --ca FILE, --cert FILE, --key FILE, --server-name NAME\n"                           \
+	"                         with an https:// URL: whom to trust, who we are, and the name\n" \
+	"                         in its certificate where the URL has another\n"
+/* Takes such an option. returns whether it was one; arg is borrowed. */
+bool km_cli_tls_option(struct km_client_tls *tls, int opt, const char *arg);
 
 /* GET, or POST of a body (NULL = GET). The answer of a 200 goes to out. */
 int km_cli_remote_fetch(struct km_cli_remote *r, const char *path, const struct km_buf *body,

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "km/base/err.h"
-#include "km/net/client.h"
 #include "km/wire/client_answers.h"
 
 #include "cli_internal.h"
@@ -15,8 +14,31 @@ int km_cli_tell(const struct km_err *err)
 	return KM_CLI_FAILED;
 }
 
-int km_cli_remote_begin(struct km_cli_remote *r, const char *server)
+bool km_cli_tls_option(struct km_client_tls *tls, int opt, const char *arg)
 {
+	const struct {
+		int opt;
+		const char **text;
+	} texts[] = {
+		{ KM_CLI_CA, &tls->ca_file },
+		{ KM_CLI_CERT, &tls->cert_file },
+		{ KM_CLI_KEY, &tls->key_file },
+		{ KM_CLI_SERVER_NAME, &tls->server_name },
+	};
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(texts); i++) {
+		if (opt == texts[i].opt) {
+			*texts[i].text = arg;
+			return true;
+		}
+	}
+	return false;
+}
+
+int km_cli_remote_begin(struct km_cli_remote *r, const char *server,
+                        const struct km_client_tls *tls)
+{
+	const struct km_client_options options = { .tls = tls };
 	struct km_err err = { .code = 0 };
 
 	km_buf_init(&r->base);
@@ -25,7 +47,7 @@ int km_cli_remote_begin(struct km_cli_remote *r, const char *server)
 	km_buf_str(&r->base, server);
 	while (r->base.len > 0 && r->base.data[r->base.len - 1] == '/')
 		r->base.len--;
-	if (km_client_create(NULL, &r->client, &err) != 0)
+	if (km_client_create(&options, &r->client, &err) != 0)
 		return km_cli_tell(&err);
 	return KM_CLI_OK;
 }
@@ -48,6 +70,10 @@ static int tell_unreachable(const struct km_err *err)
 		fprintf(stderr, "Is a kubemarlad running there?  `kubemarlad -c FILE` starts one, "
 		                "`make run` one with demonstration data;\n"
 		                "-s URL asks another than " KM_CLI_SERVER ".\n");
+		break;
+	case EKEYREJECTED:
+		fprintf(stderr, "--ca FILE names the CA of its certificate, --server-name NAME the "
+		                "name in it.\n");
 		break;
 	default:
 		break;

@@ -27,7 +27,7 @@ static const char usage[] =
 	"      --scheduler-config FILE\n"
 	"                         the same, and the plugins', from a KubeSchedulerConfiguration\n"
 	"      --json             print the answers as they came: an object of decisions and\n"
-	"                         explain\n\n"
+	"                         explain\n" KM_CLI_TLS_USAGE "\n"
 	"Scores and slowdowns are those of the decision.  What speaks for and against a node is\n"
 	"computed now, by the newest counters.\n";
 
@@ -40,6 +40,7 @@ struct question {
 	struct km_scheduler_votes votes;
 	bool votes_given;
 	bool json;
+	struct km_client_tls tls;
 	struct km_cli_remote remote;
 };
 
@@ -88,6 +89,7 @@ static int parse(int argc, char **argv, struct question *q, int *code)
 		{ "weight", required_argument, NULL, 'w' },
 		{ "scheduler-config", required_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'j' },
+		KM_CLI_TLS_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -106,7 +108,7 @@ static int parse(int argc, char **argv, struct question *q, int *code)
 			q->scheduler_config = optarg;
 		else if (opt == 'j')
 			q->json = true;
-		else
+		else if (!km_cli_tls_option(&q->tls, opt, optarg))
 			*code = km_cli_usage(usage, opt == 'h');
 		if (*code != KM_CLI_OK || opt == 'h' || opt == '?')
 			return -1;
@@ -274,7 +276,7 @@ int km_cli_why(int argc, char **argv)
 		goto out;
 	}
 	km_client_decisions_init(d);
-	code = km_cli_remote_begin(&q.remote, q.server);
+	code = km_cli_remote_begin(&q.remote, q.server, &q.tls);
 	if (code == KM_CLI_OK)
 		code = show(&q, d);
 	km_cli_remote_end(&q.remote);

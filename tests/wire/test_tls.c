@@ -17,6 +17,7 @@
 
 #include "support/daemon.h"
 #include "support/pki.h"
+#include "support/tool.h"
 
 static const char ask_ab[] = "{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,"
 			     "\"NodeNames\":[\"a\",\"b\"]}";
@@ -158,6 +159,57 @@ static void who_may_ask_what(void **state)
 	km_buf_fini(&out);
 }
 
+static void the_tool_asks_it_too(void **state)
+{
+	static const struct {
+		bool ca, certificate;
+		int code;
+		const char *says;
+	} rows[] = {
+		{ true, true, 0, "NODE" },
+		{ true, false, 1, "status 403: client certificate: none was sent" },
+		{ false, true, 1, "--ca FILE names the CA" },
+	};
+	struct daemon *d = *state;
+	struct tool_result r;
+	char url[64];
+	char ca[128];
+	char cert[128];
+	char key[128];
+
+	write_pair(d, &world.server, &world.server);
+	daemon_write(d, "server-ca.crt", world.ca_pem);
+	daemon_write(d, "me.crt", world.client_cert);
+	daemon_write(d, "me.key", world.client_key);
+	if (!start(d, ""))
+		fail_msg("not ready:\n%s", d->text);
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%d", d->port);
+	(void)snprintf(ca, sizeof(ca), "%s/server-ca.crt", d->dir);
+	(void)snprintf(cert, sizeof(cert), "%s/me.crt", d->dir);
+	(void)snprintf(key, sizeof(key), "%s/me.key", d->dir);
+	tool_result_init(&r);
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++) {
+		const char *args[12] = { "top", "-s", url };
+		size_t n = 3;
+
+		if (rows[i].ca) {
+			args[n++] = "--ca";
+			args[n++] = ca;
+		}
+		if (rows[i].certificate) {
+			args[n++] = "--cert";
+			args[n++] = cert;
+			args[n++] = "--key";
+			args[n++] = key;
+		}
+		args[n] = NULL;
+		tool_run(args, NULL, 0, &r);
+		tool_want_code(&r, rows[i].code);
+		tool_want_text(rows[i].code == 0 ? r.out.data : r.err.data, rows[i].says);
+	}
+	tool_result_fini(&r);
+}
+
 static void observe_is_plain_unless_told(void **state)
 {
 	struct daemon *d = *state;
@@ -223,6 +275,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_may_ask_what, daemon_set_up, daemon_tear_down),
+		cmocka_unit_test_setup_teardown(the_tool_asks_it_too, daemon_set_up,
+		                                daemon_tear_down),
 		cmocka_unit_test_setup_teardown(observe_is_plain_unless_told, daemon_set_up,
 		                                daemon_tear_down),
 		cmocka_unit_test_setup_teardown(a_rotated_certificate_is_taken_up, daemon_set_up,
