@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev, go.
-# Silent when nothing is missing. Asks apt through sudo when not root; where neither is possible it
-# names the packages and stops before anything is changed.
+# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev, go and
+# image. Silent when nothing is missing. Asks apt through sudo when not root; where neither is
+# possible it names the packages and stops before anything is changed.
 set -eu
 
 # libgomp comes with gcc; curl is for the demo.
@@ -18,6 +18,9 @@ dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc
 # For tests/integration/extender-client.sh where there is no other Go.
 go='golang-go ca-certificates'
 
+# For tests/integration/image.sh: an image without a container engine.
+image='buildah debootstrap ca-certificates'
+
 wanted=''
 for set_name in "$@"; do
 	case $set_name in
@@ -25,14 +28,15 @@ for set_name in "$@"; do
 	test) wanted="$wanted $test" ;;
 	dev) wanted="$wanted $dev" ;;
 	go) wanted="$wanted $go" ;;
+	image) wanted="$wanted $image" ;;
 	*)
-		echo "deps.sh: unknown set \"$set_name\", want build, test, dev or go" >&2
+		echo "deps.sh: unknown set \"$set_name\", want build, test, dev, go or image" >&2
 		exit 2
 		;;
 	esac
 done
 [ -n "$wanted" ] || {
-	echo 'usage: deps.sh build|test|dev|go...' >&2
+	echo 'usage: deps.sh build|test|dev|go|image...' >&2
 	exit 2
 }
 

@@ -72,8 +72,8 @@ func identicalPodsAreNotBatched(s *scenario) {
 		}
 		must(s.T, s.traces.Set(n, level))
 	}
-	policies := s.policyFile(fmt.Sprintf(strictPolicy, s.namespace))
-	d := s.daemon(nodes, fmt.Sprintf("decide: {policies: %q}\n", policies))
+	s.apply(strictPolicy)
+	d := s.daemon(nodes, "")
 	must(s.T, d.Seen(harmed, func(slowdown float64) bool { return slowdown > 3 }))
 	must(s.T, d.Seen(well, func(slowdown float64) bool { return slowdown < 1.5 }))
 	k := s.scheduler(d.URL())

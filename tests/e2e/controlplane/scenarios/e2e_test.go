@@ -3,7 +3,6 @@
 package scenarios
 
 import (
-	"path/filepath"
 	"testing"
 
 	"kubemarla.io/tests/e2e/controlplane/cluster"
@@ -15,8 +14,10 @@ var smallNode = cluster.NodeShape{CPU: "8", Memory: "32Gi", Pods: "250"}
 // TestCluster is the whole run: from an empty cluster to one of 500 nodes.
 func TestCluster(t *testing.T) {
 	w := newWorld(t)
-	must(t, w.kubelets.AddNodes(w.ctx, nodeNames("node", 0, 20), smallNode))
 	w.install(t)
+	w.run(t, "agents-are-asked", agentsAreAsked)
+	w.cordon(t, minikube) // what follows has nodes, and traces, of its own
+	must(t, w.kubelets.AddNodes(w.ctx, nodeNames("node", 0, 20), smallNode))
 	w.run(t, "unharmed-nodes-are-preferred", unharmedNodesArePreferred)
 	w.run(t, "enforce-holds-back", enforceHoldsBack)
 	w.run(t, "a-burst-does-not-herd", aBurstDoesNotHerd)
@@ -24,16 +25,5 @@ func TestCluster(t *testing.T) {
 	w.run(t, "a-watch-keeps-up", aWatchKeepsUp)
 	w.run(t, "killed-processes-come-back", killedProcessesComeBack)
 	w.run(t, "throughput-at-500-nodes", throughputAt500Nodes)
-}
-
-// install applies deploy/ and takes the identity that its scheduler pod has.
-func (w *world) install(t *testing.T) {
-	out, err := w.Kubectl("", "apply", "--server-side", "-k", filepath.Join(w.root, "deploy/base"))
-	t.Run("deploy-is-accepted", func(t *testing.T) {
-		must(t, err)
-		t.Logf("kubectl apply --server-side -k:\n%s", out)
-	})
-	must(t, err) // nothing else makes sense
-	w.identity, err = w.AccountKubeconfig(w.ctx, system, account)
-	must(t, err)
+	w.uninstall(t)
 }

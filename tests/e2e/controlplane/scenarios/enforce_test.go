@@ -5,8 +5,6 @@ package scenarios
 import (
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,19 +20,18 @@ const tooSlow = "predicted slowdown is above what the pod tolerates"
 
 const strictPolicy = `apiVersion: kubemarla.io/v1alpha1
 kind: InterferencePolicy
-metadata: {name: strict, namespace: %s}
+metadata: {name: strict}
 spec:
   selector: {matchLabels: {app: strict}}
   mode: Enforce
   maxSlowdown: 2
 `
 
-// policyFile is for decide.policies.
-func (s *scenario) policyFile(text string) string {
+// apply gives objects to the API server. Their namespace is the scenario's.
+func (s *scenario) apply(objects string) {
 	s.Helper()
-	file := filepath.Join(s.Dir, s.namespace+"-policies.yaml")
-	must(s.T, os.WriteFile(file, []byte(text), 0o644))
-	return file
+	_, err := s.Kubectl(objects, "apply", "--server-side", "-n", s.namespace, "-f", "-")
+	must(s.T, err)
 }
 
 func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
@@ -118,8 +115,8 @@ func enforceHoldsBack(s *scenario) {
 	for _, n := range nodes {
 		must(s.T, s.traces.Set(n, "l3:4"))
 	}
-	policies := s.policyFile(fmt.Sprintf(strictPolicy, s.namespace))
-	d := s.daemon(nodes, fmt.Sprintf("decide: {policies: %q}\n", policies))
+	s.apply(strictPolicy)
+	d := s.daemon(nodes, "")
 	must(s.T, d.Seen(nodes, func(slowdown float64) bool { return slowdown > 3 }))
 	k := s.scheduler(d.URL())
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"kubemarla.io/tests/e2e/controlplane/cluster"
 )
 
@@ -16,6 +18,8 @@ import (
 func throughputAt500Nodes(s *scenario) {
 	const pods = 500
 	nodes := nodeNames("node", 0, 500)
+	// a pod of ours on each of them would only be more for the API server to do
+	must(s.T, s.AppsV1().DaemonSets(system).Delete(s.ctx, "kubemarla-agent", metav1.DeleteOptions{}))
 	must(s.T, s.kubelets.AddNodes(s.ctx, nodes[20:], smallNode))
 	for i, n := range nodes {
 		level := "none"

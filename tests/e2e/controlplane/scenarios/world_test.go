@@ -192,21 +192,29 @@ func (s *scenario) events() string {
 	return b.String()
 }
 
-// daemon starts a kubemarlad with a configuration. more is appended to that of its nodes.
+// daemon starts a kubemarlad that measures all the nodes itself, by their traces, and watches the
+// API server as the account of deploy/. more is appended to its configuration.
 func (s *scenario) daemon(nodes []string, more string) *cluster.Daemon {
+	s.Helper()
+	return s.daemonOf(cluster.LocalConfig(s.traces, nodes, fmt.Sprintf(
+		"model: {path: %q}\nfeatures: {from: local}\nkubernetes: {enabled: on, kubeconfig: %q, namespace: %s}\n%s",
+		filepath.Join(s.root, "models/pcm-nginx/model.ubj"), s.identity, system, more)))
+}
+
+// daemonOf starts one with a whole configuration.
+func (s *scenario) daemonOf(config string, env ...string) *cluster.Daemon {
 	s.Helper()
 	s.daemons++
 	d, err := cluster.NewDaemon(s.Dir, fmt.Sprintf("kubemarlad-%d-%s", s.daemons, s.namespace),
-		filepath.Join(s.out, "kubemarlad"), cluster.LocalConfig(s.traces, nodes,
-			fmt.Sprintf("model: {path: %q}\n%s", filepath.Join(s.root, "models/pcm-nginx/model.ubj"), more)))
+		filepath.Join(s.out, "kubemarlad"), config)
 	must(s.T, err)
-	s.start(d)
+	s.start(d, env...)
 	return d
 }
 
-func (s *scenario) start(d *cluster.Daemon) {
+func (s *scenario) start(d *cluster.Daemon, env ...string) {
 	s.Helper()
-	err := d.Start("KUBECONFIG=/nonexistent")
+	err := d.Start(env...)
 	s.processes = append(s.processes, d.Process)
 	must(s.T, err)
 }

@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds the image with docker, podman or buildah, whichever is there: build.sh [IMAGE]
+#
+#   IMAGE             name and tag (kubemarla:local)
+#   BUILDER           docker, podman or buildah (the first that works)
+#   BUILDER_OPTIONS   further arguments to its `build`, before the context
+#   BASE              image to build on (Debian 12)
+#   PCM_LIB           file of libpcm.so to put in; without it the source pcm is absent, and
+#                     `kubemarla doctor` says so
+#
+# The context is what git knows of the tree, in build/image; nothing else gets into the image.
+set -eu
+cd "$(dirname "$0")/../.."
+
+image=${1:-kubemarla:local}
+context=build/image
+
+die() {
+	echo "image: $*" >&2
+	exit 1
+}
+
+works() { # BUILDER
+	command -v "$1" >/dev/null || return 1
+	# docker without its daemon is no builder
+	case $1 in
+	docker | podman) "$1" info >/dev/null 2>&1 ;;
+	esac
+}
+
+builder=${BUILDER:-}
+for candidate in docker podman buildah; do
+	[ -n "$builder" ] || ! works "$candidate" || builder=$candidate
+done
+[ -n "$builder" ] || die 'neither docker nor podman nor buildah works here; BUILDER names one'
+
+rm -rf "$context"
+mkdir -p "$context/source" "$context/pcm"
+git ls-files -z -- Makefile src include models deploy/dev docs/man |
+	tar -c --null --verbatim-files-from -T - | tar -x -C "$context/source"
+: >"$context/pcm/.empty" # COPY wants something
+if [ -n "${PCM_LIB:-}" ]; then
+	[ -f "$PCM_LIB" ] || die "PCM_LIB: \"$PCM_LIB\" is no file"
+	cp -L "$PCM_LIB" "$context/pcm/libpcm.so"
+fi
+version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+set -- -f deploy/image/Dockerfile -t "$image" --build-arg "VERSION=$version"
+[ -z "${BASE:-}" ] || set -- "$@" --build-arg "BASE=$BASE"
+echo "Building $image with $builder${PCM_LIB:+, with $PCM_LIB in it}"
+verb=build
+[ "$builder" != buildah ] || verb=bud
+# shellcheck disable=SC2086 # a list of words
+exec "$builder" $verb ${BUILDER_OPTIONS:-} "$@" "$context"
