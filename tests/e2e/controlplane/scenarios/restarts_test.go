@@ -46,9 +46,10 @@ func killedProcessesComeBack(s *scenario) {
 	}
 
 	place("all is well", true)
+	s.forget(d.Process)
 	d.Kill()
 	place("no kubemarlad", false)
-	s.again(d)
+	s.start(d)
 	ready()
 	place("kubemarlad is back", true)
 
@@ -68,16 +69,14 @@ func killedProcessesComeBack(s *scenario) {
 	}
 }
 
-// again starts a daemon that was killed.
-func (s *scenario) again(d *cluster.Daemon) {
-	s.Helper()
+// forget is for a process that the scenario killed.
+func (s *scenario) forget(dead *cluster.Process) {
 	for i, p := range s.processes {
-		if p == d.Process {
+		if p == dead {
 			s.processes = append(s.processes[:i], s.processes[i+1:]...)
-			break
+			return
 		}
 	}
-	s.start(d)
 }
 
 func (s *scenario) reachable() {
