@@ -119,6 +119,8 @@ static int account_namespace(const char *dir, struct km_kube_credentials *c, str
 			text.len--;
 		if (text.len > 0)
 			c->namespace = strndup(text.data, text.len);
+		if (text.len > 0 && c->namespace == NULL)
+			rc = -ENOMEM;
 	}
 	km_buf_fini(&text);
 	return rc == -ENOMEM ? km_err_set(err, ENOMEM, "service account: out of memory") : 0;

@@ -74,8 +74,8 @@ static int base64_value(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
-/* RFC 4648, blanks between allowed. returns the owned text, NULL when it is none or no memory. */
-static char *base64_decoded(const char *text)
+/* RFC 4648, blanks between allowed. returns 0 and the owned text; -EINVAL, -ENOMEM. */
+static int base64_decode(const char *text, char **decoded)
 {
 	char *out = malloc(strlen(text) / 4 * 3 + 4);
 	uint32_t bits = 0;
@@ -83,7 +83,9 @@ static char *base64_decoded(const char *text)
 	unsigned padding = 0;
 	size_t len = 0;
 
-	for (; out != NULL && *text != '\0'; text++) {
+	if (out == NULL)
+		return -ENOMEM;
+	for (; *text != '\0'; text++) {
 		int value;
 
 		if (*text == ' ' || *text == '\n' || *text == '\r' || *text == '\t')
@@ -99,16 +101,17 @@ static char *base64_decoded(const char *text)
 		out[len++] = (char)(bits >> 8);
 		out[len++] = (char)bits;
 	}
-	if (out == NULL || count % 4 != 0)
+	if (count % 4 != 0)
 		goto bad;
 	len -= padding;
 	out[len] = '\0';
 	if (strlen(out) != len) /* PEM is text */
 		goto bad;
-	return out;
+	*decoded = out;
+	return 0;
 bad:
 	free(out);
-	return NULL;
+	return -EINVAL;
 }
 
 /* A file's name as it counts from here: relative ones are beside the kubeconfig. */
@@ -137,8 +140,10 @@ static int take_pem(const struct reading *r, const struct km_tree *map, const ch
 	(void)snprintf(data_key, sizeof(data_key), "%s-data", key);
 	data = text_of(map, data_key);
 	if (data != NULL) {
-		*pem = base64_decoded(data);
-		if (*pem == NULL || strstr(*pem, "-----BEGIN ") == NULL)
+		rc = base64_decode(data, pem);
+		if (rc == -ENOMEM)
+			return no_memory(r);
+		if (rc != 0 || strstr(*pem, "-----BEGIN ") == NULL)
 			return km_err_set(r->err, EINVAL, "%.100s:%u: %s: want PEM in base64",
 			                  r->file, km_tree_get(map, data_key)->line, data_key);
 		return 0;
