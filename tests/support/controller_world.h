@@ -13,7 +13,7 @@
 #include "inflight_world.h"
 #include "policy/controller_internal.h"
 
-#define REQUESTS  256
+#define REQUESTS  1024
 #define NODES_MAX 3
 
 struct request {
@@ -80,7 +80,7 @@ static int api_ask(void *ctx, const struct km_kube_request *r, struct km_buf *ou
 }
 
 /* How many requests had `part` in their path and `body` in their body. */
-static size_t asked(const struct cluster *k, const char *part, const char *body)
+static inline size_t asked(const struct cluster *k, const char *part, const char *body)
 {
 	size_t count = 0;
 
@@ -252,7 +252,7 @@ static inline void remove_pod(struct cluster *k, const char *name)
 }
 
 /* A second goes by: the Lease is renewed, then a round; features are as fresh as they were. */
-static void tick(struct cluster *k, const double c0[NODES_MAX])
+static inline void tick(struct cluster *k, const double c0[NODES_MAX])
 {
 	k->w.now_ns += S;
 	for (uint32_t i = 0; i < NODES_MAX && i < k->w.nodes; i++)
@@ -262,7 +262,7 @@ static void tick(struct cluster *k, const double c0[NODES_MAX])
 	controller_round(k->c);
 }
 
-static void ticks(struct cluster *k, const double c0[NODES_MAX], int count)
+static inline void ticks(struct cluster *k, const double c0[NODES_MAX], int count)
 {
 	for (int i = 0; i < count; i++)
 		tick(k, c0);
