@@ -171,69 +171,6 @@ int km_decide_run(struct km_decide *d, const struct km_workload *w, const struct
 	return km_decide_run_subject(d, &who, names, count, arena, out);
 }
 
-/* ---- those that are there ---- */
-
-/* Predicts for those whose data can tell, and takes it in. returns 0 or -ENOMEM. */
-static int predict_there(struct km_decide *d, const struct decide_view *view,
-                         const struct km_subject *who, const struct km_name *names,
-                         struct km_arena *arena, struct km_decision *out)
-{
-	struct decide_busy *busy = km_arena_calloc(arena, out->count + 1, sizeof(*busy));
-	struct decide_miss *miss = km_arena_calloc(arena, out->count + 1, sizeof(*miss));
-	size_t misses = 0;
-	int rc;
-
-	if (busy == NULL || miss == NULL) {
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < out->count; i++) {
-		const struct km_decision_node *n = &out->node[i];
-
-		busy[i].plain = true;
-		if (n->index >= 0 && (n->state == KM_DATA_FRESH || n->state == KM_DATA_AGING)) {
-			miss[misses++] =
-				(struct decide_miss){ (uint32_t)n->index,
-				                      decide_node_key(names[i].text, names[i].len),
-				                      &busy[i] };
-		}
-	}
-	rc = decide_evaluate_there(d, view, who, miss, misses, arena);
-	for (size_t i = 0; i < out->count; i++) {
-		out->node[i].prediction = busy[i].plain ? nothing.prediction : busy[i].prediction;
-	}
-	return rc;
-}
-
-int km_decide_run_there(struct km_decide *d, const struct km_subject *who,
-                        const struct km_name *names, size_t count, struct km_arena *arena,
-                        struct km_decision *out)
-{
-	int64_t now_ns = km_clock_mono_ns(d->clock);
-	struct decide_view view;
-	int rc = decide_view_open(d, &who->workload, &view);
-
-	if (rc != 0) {
-		return rc;
-	}
-	frame(&view, who, out);
-	out->count = count;
-	out->node = km_arena_calloc(arena, count + 1, sizeof(*out->node));
-	if (out->node == NULL) {
-		decide_view_close(&view);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < count; i++) {
-		describe(&view, &who->workload, index_of(&view, names, i), now_ns, arena,
-		         &out->node[i]);
-		out->node[i].asked = i;
-	}
-	if (view.table != NULL) {
-		rc = predict_there(d, &view, who, names, arena, out);
-	}
-	decide_view_close(&view);
-	return rc;
-}
-
 /* ---- those picked ---- */
 int decide_detail(const struct decide_view *view, const struct km_ask *ask, int64_t now_ns,
                   const struct km_verdict *verdict, struct km_arena *arena,

@@ -224,7 +224,6 @@ static void keep_harm(const struct decide_context *c, const struct evaluated *n,
 static void keep(struct evaluator *e, const struct evaluated *n)
 {
 	const struct decide_view *view = e->view;
-	const struct decide_known *k = &view->table->known[n->miss->node];
 	struct decide_busy *b = n->miss->out;
 
 	b->bound = n->own.bound;
@@ -245,9 +244,12 @@ static void keep(struct evaluator *e, const struct evaluated *n)
 		.outside = n->own.outside,
 		.missing = n->own.missing,
 	};
+	if (e->there) {
+		return; /* nobody is judged */
+	}
 	km_counter_add(e->d->stats.bound, n->own.bound);
 	keep_harm(view->context, n, &b->harm);
-	b->state = k->state;
+	b->state = view->table->known[n->miss->node].state;
 	decide_judge_busy(view->context, &view->table->workload, b);
 	km_counter_add(e->d->stats.harm, b->verdict[DECIDE_AGE_FRESH].reason == KM_REASON_HARM);
 }
@@ -281,20 +283,27 @@ static size_t read_ledger(struct evaluator *e, const struct decide_miss *miss, s
 	return e->nodes;
 }
 
+/* Does the table, if there is one, go by the node's counters? */
+static bool by_counters(const struct decide_view *view, uint32_t node)
+{
+	const struct decide_known *k = view->table != NULL ? &view->table->known[node] : NULL;
+
+	return k == NULL || (k->state == KM_DATA_FRESH && !k->by_effects);
+}
+
 static void find_node(struct evaluator *e, struct evaluated *n)
 {
 	const struct decide_view *view = e->view;
-	const struct decide_known *k = &view->table->known[n->miss->node];
 	const struct km_cluster_node *at = &view->snapshot->node[n->miss->node];
 	/* The picture may be newer than the table, and even of the windows of another model. */
-	bool counters = k->state == KM_DATA_FRESH && !k->by_effects &&
+	bool counters = by_counters(view, n->miss->node) &&
 	                decide_data_state(view->context, at->features) == KM_DATA_FRESH;
 
 	n->node.context = view->context;
 	n->node.index = at->row;
 	n->node.features = counters ? at->features : NULL;
 	n->node.row = counters ? km_host_features_row(at->features, at->row) : NULL;
-	n->miss->out->version = k->version;
+	n->miss->out->version = view->table != NULL ? view->table->known[n->miss->node].version : 0;
 }
 
 static void evaluate(struct evaluator *e, struct evaluated *n)
@@ -325,7 +334,8 @@ static struct evaluator *create(struct km_decide *d, const struct decide_view *v
 	}
 	e->d = d;
 	e->view = view;
-	e->who = (struct project_subject){ .workload = view->table->workload, .kind = who->kind };
+	e->who = (struct project_subject){ .kind = who->kind };
+	decide_workload_normalise(&who->workload, &e->who.workload);
 	e->uid = who->uid;
 	e->there = false;
 	e->columns = columns;

@@ -32,6 +32,7 @@ struct km_controller {
 	struct policy_kept *kept; /* [kept_count] */
 	size_t kept_count, kept_cap;
 	bool was_leading;
+	size_t turn;           /* which of the policies with rebalancing are looked at next */
 	int64_t reconciled_ns; /* 0 = never */
 	struct km_complain status_trouble, wake_trouble, evict_trouble;
 

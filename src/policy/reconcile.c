@@ -13,11 +13,12 @@
 
 #include "controller_internal.h"
 
-#define OK         200
-#define NOT_FOUND  404
-#define RETRY_NS   (10 * KM_NS_PER_S)
-#define LEARN_NS   (60 * KM_NS_PER_S)
-#define RISKY_PODS 10 /* told of, when a policy comes to be at risk */
+#define OK          200
+#define NOT_FOUND   404
+#define LOOKS_LEAST 4 /* policies in a round whose pods are looked for a better place */
+#define RETRY_NS    (10 * KM_NS_PER_S)
+#define LEARN_NS    (60 * KM_NS_PER_S)
+#define RISKY_PODS  10 /* told of, when a policy comes to be at risk */
 
 static bool at_risk(const struct km_policy_status *s)
 {
@@ -299,8 +300,53 @@ static bool is_ready(const struct round_policy *p)
 	return p->kept != NULL && (p->policy != NULL || p->object->error.len > 0);
 }
 
+static bool is_to_move(const struct policy_round *r, const struct round_policy *p)
+{
+	return is_ready(p) && p->policy != NULL && p->holds == NULL &&
+	       p->policy->rebalance.enabled && r->feeding;
+}
+
+/*
+ * Looking for better places asks decide of all nodes. So policies take turns, each often enough for
+ * a gain to be followed: three times a window.
+ */
+struct turns {
+	size_t wanted; /* policies that want to */
+	size_t first, looks;
+	size_t next; /* of them, as they come */
+};
+
+static struct turns take_turns(struct km_controller *c, const struct policy_round *r)
+{
+	struct turns t = { .wanted = 0 };
+
+	for (size_t i = 0; i < r->count; i++) {
+		t.wanted += is_to_move(r, &r->policy[i]);
+	}
+	t.looks = (size_t)ceil((double)t.wanted * 3 * (double)c->interval_ns /
+	                       (double)(c->window_ns > 0 ? c->window_ns : 1));
+	if (t.looks < LOOKS_LEAST) {
+		t.looks = LOOKS_LEAST;
+	}
+	if (t.wanted > 0) {
+		t.first = c->turn % t.wanted;
+		c->turn = (t.first + t.looks) % t.wanted;
+	}
+	return t;
+}
+
+/* To be asked of each that wants to, in order. */
+static bool is_its_turn(struct turns *t)
+{
+	size_t wanted = t->wanted > 0 ? t->wanted : 1;
+	size_t behind = (t->next + wanted - t->first % wanted) % wanted;
+
+	t->next++;
+	return behind < t->looks;
+}
+
 static void reconcile_one(struct km_controller *c, struct policy_round *r, struct round_policy *p,
-                          bool *moved)
+                          struct turns *turns, bool *moved)
 {
 	const struct policy_mover mover = { .decide = c->decide,
 		                            .acts = &c->acts,
@@ -318,8 +364,7 @@ static void reconcile_one(struct km_controller *c, struct policy_round *r, struc
 	if (judge_policy(c->decide, c->kpi, r, p, &facts) != 0) {
 		return; /* short of memory: the next round */
 	}
-	if (p->policy != NULL && p->holds == NULL && p->policy->rebalance.enabled && !*moved &&
-	    r->feeding) {
+	if (is_to_move(r, p) && is_its_turn(turns) && !*moved) {
 		*moved = move_round(&mover, r, p, &facts.move);
 	}
 	if (p->policy != NULL && is_to_learn(p->kept, r->mono_ns)) {
@@ -330,6 +375,7 @@ static void reconcile_one(struct km_controller *c, struct policy_round *r, struc
 
 void reconcile_round(struct km_controller *c, struct policy_round *r)
 {
+	struct turns turns = take_turns(c, r);
 	int64_t oldest_ns = r->mono_ns;
 	bool moved = false;
 
@@ -342,7 +388,7 @@ void reconcile_round(struct km_controller *c, struct policy_round *r)
 		if (policy_act_ns(&c->acts) <= 0) {
 			return;
 		}
-		reconcile_one(c, r, p, &moved);
+		reconcile_one(c, r, p, &turns, &moved);
 		if (p->kept->waiting_ns != 0 && p->kept->waiting_ns < oldest_ns) {
 			oldest_ns = p->kept->waiting_ns;
 		}

@@ -21,6 +21,7 @@
 #include "policy_internal.h"
 
 #define KINDS_MAX     32
+#define KINDS_AT_ONCE 8 /* judged in one round: each asks decide of all nodes */
 #define TOKENS_MAX    50.0
 #define TOKENS_PER_S  20.0
 #define AGAIN_MIN_NS  (10 * KM_NS_PER_S)
@@ -41,6 +42,7 @@ struct waiting {
 
 struct policy_wake {
 	struct waiting kind[KINDS_MAX];
+	size_t turn; /* which kinds are judged next */
 	double tokens;
 	int64_t filled_ns;
 };
@@ -345,8 +347,8 @@ size_t wake_round(struct policy_wake *w, struct km_decide *decide, struct policy
 	if (run.kinds == 0 || find_nodes(&run) != 0) {
 		return pods;
 	}
-	for (size_t i = 0; i < run.kinds; i++) {
-		int rc = judge_kind(&run, &run.kind[i]);
+	for (size_t i = 0; i < run.kinds && i < KINDS_AT_ONCE; i++) {
+		int rc = judge_kind(&run, &run.kind[w->turn++ % run.kinds]);
 
 		km_arena_reset(r->scratch);
 		if (rc != 0) {

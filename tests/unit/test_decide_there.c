@@ -48,6 +48,8 @@ static void pods_that_are_there_carry_what_is_there(void **state)
 	publish(&w, 0, 0.25);
 	publish(&w, 1, 0.5);
 	d = there(&w, &a);
+	for (size_t i = 0; i < DECIDE_WORKLOADS; i++)
+		assert_null(w.decide->slot[i].table); /* requests keep theirs */
 	assert_float_equal(d.node[0].prediction.slowdown, 1.25 + 0.2, 1e-6); /* both, no third */
 	assert_float_equal(d.node[1].prediction.slowdown, 1.5 + 0.1, 1e-6);
 	assert_true(isnan(d.node[2].prediction.slowdown)); /* nothing is measured there */
