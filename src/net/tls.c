@@ -404,8 +404,7 @@ static const char *text_of(unsigned status)
 static const char *verify(const struct identity *id, gnutls_session_t session)
 {
 	char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
-	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID,
-		                       .data = (unsigned char *)purpose };
+	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
 	gnutls_x509_crt_t chain[CHAIN_MAX];
 	const char *why = "client certificate: not readable";
 	unsigned status = GNUTLS_CERT_INVALID;
@@ -413,6 +412,7 @@ static const char *verify(const struct identity *id, gnutls_session_t session)
 	unsigned read = 0;
 	const gnutls_datum_t *peer = gnutls_certificate_get_peers(session, &count);
 
+	data.data = (unsigned char *)purpose;
 	if (peer == NULL || count == 0)
 		return "client certificate: none was sent, want one of listen.tls.clientCA";
 	for (; read < count && read < CHAIN_MAX; read++) {
