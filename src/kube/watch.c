@@ -55,12 +55,34 @@ void kube_count_skipped(struct kube_reflector *r)
 	r->skipped_told = skipped;
 }
 
+/* Behind a duration ("after 3 ms"), which is another one each time; at p when there is none. */
+static const char *skip_duration(const char *p)
+{
+	size_t digits = strspn(p, "0123456789");
+
+	return digits > 0 && strncmp(p + digits, " ms", 3) == 0 ? p + digits + 3 : p;
+}
+
+bool kube_same_trouble(const char *a, const char *b)
+{
+	for (;;) {
+		a = skip_duration(a);
+		b = skip_duration(b);
+		if (*a != *b)
+			return false;
+		if (*a == '\0')
+			return true;
+		a++;
+		b++;
+	}
+}
+
 void kube_tell_state(struct kube_reflector *r, const struct km_err *why)
 {
 	const char *text = why != NULL ? why->text : "";
 	int live = why == NULL;
 
-	if (live == r->live && strcmp(text, r->why.text) == 0)
+	if (live == r->live && kube_same_trouble(text, r->why.text))
 		return;
 	r->live = live;
 	(void)km_err_set(&r->why, why != NULL ? why->code : 0, "%s", text);

@@ -71,6 +71,9 @@ void kube_heard(struct kube_reflector *r);
 /* Counts what list and lines skipped since. */
 void kube_count_skipped(struct kube_reflector *r);
 
+/* Whether two texts say the same but for how long it took. */
+bool kube_same_trouble(const char *a, const char *b);
+
 /* Tells o->state when it is news. why NULL = live. */
 void kube_tell_state(struct kube_reflector *r, const struct km_err *why);
 

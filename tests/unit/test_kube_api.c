@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "kube/kube_internal.h"
+#include "kube/watch_internal.h"
 #include "support/kube_world.h"
 
 #define REQUESTS "kubemarla_kube_requests_total{verb="
@@ -272,6 +272,26 @@ static void backing_off_is_random_up_to_a_bound_that_doubles(void **state)
 	}
 }
 
+static void how_long_it_took_is_no_other_trouble(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{ "port 1 after 3 ms: no", "port 1 after 12 ms: no", true },
+		{ "port 1 after 3 ms: no", "port 2 after 3 ms: no", false },
+		{ "", "", true },
+		{ "5 ms", "", true },
+		{ "5 msx", "7 msy", false },
+		{ "401 a", "403 a", false },
+		{ "a", "ab", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KM_ARRAY_LEN(rows); i++)
+		assert_int_equal(kube_same_trouble(rows[i].a, rows[i].b), rows[i].same);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -282,6 +302,7 @@ int main(void)
 		TEST(without_an_answer_it_is_an_errno),
 		TEST(a_request_in_progress_and_a_wait_end_when_told),
 		TEST(a_wait_ends_by_itself),
+		cmocka_unit_test(how_long_it_took_is_no_other_trouble),
 		cmocka_unit_test(backing_off_is_random_up_to_a_bound_that_doubles),
 	};
 

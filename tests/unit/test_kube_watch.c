@@ -423,6 +423,18 @@ static void a_server_that_comes_back_finds_us_there(void **state)
 	assert_int_equal(world.count, 1);
 }
 
+static void one_trouble_is_told_once(void **state)
+{
+	(void)state;
+	start();
+	fake_apiserver_stop(&world.server);
+	assert_true(kube_world_wait_metric(
+		&world, "kubemarla_kube_requests_total{verb=\"watch\",code=\"none\"}", 10));
+	kube_world_stop(&world);
+	/* how the stream broke, and that nobody listens */
+	assert_true(world.losses <= 3);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void it_can_be_stopped_wherever_it_is(void **state)
@@ -477,6 +489,7 @@ int main(void)
 		TEST(refusals_are_waited_out),
 		TEST(who_is_not_let_in_says_so_until_he_is),
 		TEST(a_server_that_comes_back_finds_us_there),
+		TEST(one_trouble_is_told_once),
 		TEST(it_can_be_stopped_wherever_it_is),
 	};
 

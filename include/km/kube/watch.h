@@ -42,7 +42,8 @@ struct km_kube_watch_options {
 	int (*object)(void *ctx, enum km_kube_event event, const char *json, size_t len);
 	void (*listing)(void *ctx); /* a list begins (perhaps again): what is not LISTED until... */
 	void (*listed)(void *ctx);  /* ...here is gone. The picture is whole */
-	/* The stream is lost, and why; or it is (back) there, "". Told on change only. */
+	/* The stream is lost, and why; or it is (back) there, "". Told when that, or why,
+	 * changes. */
 	void (*state)(void *ctx, bool live, const char *why);
 	void *ctx;
 	const struct km_clock *clock; /* NULL = the system's */
