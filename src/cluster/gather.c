@@ -5,19 +5,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "km/base/hash.h"
 
 #include "gather_internal.h"
 
-#define NODE_SEED UINT64_C(0x6b6d676174686572)
-
 /* ---- nodes ---- */
 
 struct gather_node *gather_find_node(struct km_gather *g, struct km_name name)
 {
-	uint64_t hash = km_hash64(name.text, name.len, NODE_SEED);
+	uint64_t hash = km_hash64(name.text, name.len, g->seed);
 	struct gather_node *n = g->node[hash & (GATHER_BUCKETS - 1)];
 
 	while (n != NULL && (n->hash != hash || n->name_len != name.len ||
@@ -59,7 +58,7 @@ static struct gather_node *node_of(struct km_gather *g, struct km_name name)
 	}
 	memcpy(n->name, name.text, name.len);
 	n->name_len = name.len;
-	n->hash = km_hash64(name.text, name.len, NODE_SEED);
+	n->hash = km_hash64(name.text, name.len, g->seed);
 	n->at = GATHER_NONE;
 	bucket = n->hash & (GATHER_BUCKETS - 1);
 	n->next = g->node[bucket];
@@ -164,6 +163,10 @@ int km_gather_create(const struct km_gather_options *options, struct km_gather *
 	g->schema = km_schema_ref(options->schema);
 	g->max_age_ns = options->max_age_ns;
 	g->topology_due = true;
+	/* Names come from outside: nobody there may know where they collide. */
+	if (getrandom(&g->seed, sizeof(g->seed), GRND_NONBLOCK) != (ssize_t)sizeof(g->seed)) {
+		g->seed = (uint64_t)(uintptr_t)g;
+	}
 	km_arena_init(&g->arena, (size_t)64 * 1024);
 	(void)pthread_mutex_init(&g->lock, NULL); /* never fails with these attributes */
 	(void)pthread_condattr_init(&attr);

@@ -74,6 +74,7 @@ struct km_gather {
 	struct km_complain trouble;
 	struct km_counter *answers[GATHER_STATES + 1]; /* by what came of them */
 	struct km_counter *pictures;
+	uint64_t seed; /* of names */
 
 	/*
 	 * All below but the last three. Held while a picture is published, and while nodes and

@@ -14,6 +14,12 @@
 
 #define TAKE 256 /* slots at a time */
 
+/* So long pods are not told for want of policies and namespaces that cannot be read. */
+#define PATIENCE_NS (3 * KM_NS_PER_S)
+
+/* Other policies may cost a tenth of this thread's time: all pods are told anew. */
+#define POLICIES_SHARE 10
+
 /* Without the stream of pods for so long, reservations wait for nobody. */
 #define LATE_NS (30 * KM_NS_PER_S)
 
@@ -262,21 +268,33 @@ static void note_policies(struct km_view *v)
 
 /* ---- the whole ---- */
 
-/* Is all there that pods are told with? And since when are pods not heard of (0 = they are)? */
-static bool may_feed(struct km_view *v, int64_t *lost_ns)
+/* Until when a kind is waited for: 0 = it is there. */
+static int64_t wanted_until(const struct view_stream *s)
+{
+	return s->listed ? 0 : s->trouble ? s->lost_ns + PATIENCE_NS : INT64_MAX;
+}
+
+/*
+ * Until when what pods are told with is waited for (0 = it is there), and since when pods are not
+ * heard of (0 = they are).
+ */
+static int64_t feed_from(struct km_view *v, int64_t *lost_ns)
 {
 	const struct view_stream *s = v->stream;
-	bool good;
+	int64_t until_ns = INT64_MAX;
 
 	pthread_mutex_lock(&v->lock);
-	good = s[KM_VIEW_NODES].listed && s[KM_VIEW_PODS].listed &&
-	       (s[KM_VIEW_POLICIES].listed || s[KM_VIEW_POLICIES].trouble) &&
-	       (s[KM_VIEW_NAMESPACES].listed || s[KM_VIEW_NAMESPACES].trouble);
+	if (s[KM_VIEW_NODES].listed && s[KM_VIEW_PODS].listed) {
+		int64_t policies_ns = wanted_until(&s[KM_VIEW_POLICIES]);
+		int64_t namespaces_ns = wanted_until(&s[KM_VIEW_NAMESPACES]);
+
+		until_ns = policies_ns > namespaces_ns ? policies_ns : namespaces_ns;
+	}
 	*lost_ns = s[KM_VIEW_PODS].lost_ns;
 	v->feeder.policies_due = v->feeder.policies_due || v->renew_policies;
 	v->renew_policies = false;
 	pthread_mutex_unlock(&v->lock);
-	return good;
+	return until_ns;
 }
 
 static void go_live(struct km_view *v)
@@ -317,31 +335,47 @@ static int64_t look_at_stream(struct km_view *v, int64_t lost_ns)
 	return late ? INT64_MAX : late_ns;
 }
 
+/* returns when they are due; INT64_MAX = they are not. */
+static int64_t feed_policies(struct km_view *v)
+{
+	struct view_feeder *f = &v->feeder;
+	int64_t now_ns = km_clock_mono_ns(v->clock);
+
+	if (!f->policies_due || now_ns < f->policies_from_ns) {
+		return f->policies_due ? f->policies_from_ns : INT64_MAX;
+	}
+	f->policies_due = false;
+	view_policies_build(v);
+	feed_pods_anew(v);
+	f->policies_from_ns = now_ns + POLICIES_SHARE * (km_clock_mono_ns(v->clock) - now_ns);
+	return INT64_MAX;
+}
+
 int64_t view_feed_step(struct km_view *v)
 {
 	struct view_feeder *f = &v->feeder;
 	int64_t lost_ns;
-	bool good = may_feed(v, &lost_ns); /* before the tables: what was listed then is in them */
+	/* Before the tables are looked at: what was listed then is in them. */
+	int64_t from_ns = feed_from(v, &lost_ns);
+	int64_t policies_ns;
+	int64_t late_ns;
 
 	note_policies(v);
 	feed_nodes(v);
-	if (!f->live && !good) {
-		return INT64_MAX;
+	if (!f->live && km_clock_mono_ns(v->clock) < from_ns) {
+		return from_ns;
 	}
 	if (!f->live) {
 		go_live(v);
 	}
-	if (f->policies_due) {
-		f->policies_due = false;
-		view_policies_build(v);
-		feed_pods_anew(v);
-	}
+	policies_ns = feed_policies(v);
 	feed_pods(v);
 	view_ready_tell(v);
 	if (v->feed.settled != NULL) {
 		v->feed.settled(v->feed.ctx);
 	}
-	return look_at_stream(v, lost_ns);
+	late_ns = look_at_stream(v, lost_ns);
+	return policies_ns < late_ns ? policies_ns : late_ns;
 }
 
 void view_feed_fini(struct km_view *v)

@@ -39,6 +39,7 @@ struct view_feeder {
 	size_t policy_cap;
 	bool live, late;
 	bool policies_due;
+	int64_t policies_from_ns;     /* not before */
 	struct km_policies *policies; /* that hold: theirs and others' */
 	struct view_ready ready[VIEW_READY_SLOTS];
 };

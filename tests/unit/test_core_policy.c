@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -350,6 +351,45 @@ static void replicas_are_known_by_their_controller(void **state)
 	assert_true(km_pod_service(&a) != km_pod_service(&b));
 }
 
+static void a_copy_is_all_of_it_and_its_own(void **state)
+{
+	struct km_policy p;
+	struct km_policy copy;
+
+	(void)state;
+	km_policy_init(&p);
+	(void)snprintf(p.namespace, sizeof(p.namespace), "shop");
+	(void)snprintf(p.name, sizeof(p.name), "web");
+	p.term = calloc(2, sizeof(*p.term));
+	p.term_count = 2;
+	p.term[0] = (struct km_selector_term){ .key = strdup("app"),
+		                               .op = KM_SELECTOR_NOT_IN,
+		                               .value_count = 2 };
+	p.term[0].value = calloc(2, sizeof(char *));
+	p.term[0].value[0] = strdup("a");
+	p.term[0].value[1] = strdup("b");
+	p.term[1] = (struct km_selector_term){ .key = strdup("x"), .op = KM_SELECTOR_EXISTS };
+	p.rps_query = strdup("sum(rate(x[1m]))");
+	p.kpi.latency_query = strdup("latency");
+	p.max_slowdown = 1.5;
+	p.trusted = true;
+	assert_int_equal(km_policy_copy(&copy, &p), 0);
+	km_policy_fini(&p);
+	assert_string_equal(copy.name, "web");
+	assert_int_equal(copy.term_count, 2);
+	assert_string_equal(copy.term[0].key, "app");
+	assert_int_equal(copy.term[0].op, KM_SELECTOR_NOT_IN);
+	assert_int_equal(copy.term[0].value_count, 2);
+	assert_string_equal(copy.term[0].value[1], "b");
+	assert_string_equal(copy.term[1].key, "x");
+	assert_int_equal(copy.term[1].value_count, 0);
+	assert_string_equal(copy.rps_query, "sum(rate(x[1m]))");
+	assert_string_equal(copy.kpi.latency_query, "latency");
+	assert_null(copy.kpi.baseline_query);
+	assert_true(copy.max_slowdown == 1.5 && copy.trusted);
+	km_policy_fini(&copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +401,7 @@ int main(void)
 		cmocka_unit_test(the_most_specific_then_the_first_name_holds),
 		cmocka_unit_test(policy_then_annotations_then_default),
 		cmocka_unit_test(replicas_are_known_by_their_controller),
+		cmocka_unit_test(a_copy_is_all_of_it_and_its_own),
 	};
 
 	return cmocka_run_group_tests_name("core policy", tests, NULL, NULL);

@@ -107,6 +107,43 @@ static void policies_of_file_and_api_hold_together(void **state)
 	want_filtered(c, false, false);
 }
 
+/* Traces are at their end: nothing new is measured, and what was said before would be a 304. */
+static void another_model_has_agents_asked_anew(void **state)
+{
+	struct cluster *c = *state;
+	struct answer a;
+	size_t from;
+
+	start_extender(c, "off");
+	wait_for_agents(c);
+	from = c->extender.len;
+	wire_configure(&c->extender, "roles: [extender]\nmodel: {path: \"\"}\n"
+	                             "kubernetes: {kubeconfig: \"@DIR@/config\"}\n"
+	                             "decide: {maxAge: 1h, ledger: off}\n");
+	daemon_signal(&c->extender, SIGHUP);
+	assert_true(daemon_wait_log(&c->extender, from, "agents to read count=2"));
+	assert_true(daemon_wait_log(&c->extender, from, "reload applied"));
+	from = c->extender.len;
+	wire_configure(&c->extender, "roles: [extender]\n" EXTENDER_MODEL
+	                             "kubernetes: {kubeconfig: \"@DIR@/config\"}\n"
+	                             "decide: {maxAge: 1h, ledger: off}\n");
+	daemon_signal(&c->extender, SIGHUP);
+	assert_true(daemon_wait_log(&c->extender, from, "reload applied"));
+	want_filtered(c, false, false);
+	for (int64_t began_ns = km_clock_mono_ns(km_clock_system());;) {
+		bool good;
+
+		daemon_request(&c->extender, "POST", "/prioritize", ASK, &a);
+		good = strcmp(a.body, "[{\"Host\":\"quiet\",\"Score\":10},{\"Host\":\"some\","
+		                      "\"Score\":6},{\"Host\":\"noisy\",\"Score\":2}]") == 0;
+		answer_fini(&a);
+		if (good)
+			break;
+		assert_true(km_clock_mono_ns(km_clock_system()) - began_ns <
+		            WIRE_PATIENCE_MS * KM_NS_PER_MS);
+	}
+}
+
 /* ---- Prometheus ---- */
 
 static void answer_query(void *ctx, const struct km_http_request *req, struct km_http_reply *reply)
@@ -189,6 +226,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_own_agent_stands_beside_the_others, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(policies_of_file_and_api_hold_together, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(another_model_has_agents_asked_anew, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(
 			without_kubernetes_prometheus_says_which_nodes_there_are, daemon_set_up,
