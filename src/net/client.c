@@ -39,6 +39,7 @@ struct km_client {
 	size_t got_bytes;
 	int refused; /* negative errno of the body's reader; 0 = none */
 	int64_t heard_ns;
+	int no_socket; /* errno */
 	int64_t began_ns;
 	bool has_head;
 	char detail[CURL_ERROR_SIZE];
@@ -92,7 +93,7 @@ static size_t on_header(const char *bytes, size_t size, size_t count, void *ctx)
 static bool configure(struct km_client *c, const struct km_client_tls *tls)
 {
 	CURL *h = c->curl;
-	CURLcode rc = net_curl_configure(h, tls);
+	CURLcode rc = net_curl_configure(h, tls, &c->no_socket);
 
 #define SET(option, value) (rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, option, value))
 	SET(CURLOPT_ERRORBUFFER, c->detail);
@@ -367,7 +368,7 @@ static int perform(struct km_client *c, struct km_http_told *told, struct km_err
 	else if (c->refused < 0)
 		rc = fail(c, url, -c->refused, "the body's reader ended it", err);
 	else if (code != CURLE_OK)
-		rc = fail(c, url, net_curl_errno(c->curl, code),
+		rc = fail(c, url, net_curl_errno(c->curl, code, &c->no_socket),
 		          c->detail[0] != '\0' ? c->detail : curl_easy_strerror(code), err);
 	else if (told->status < 100 || told->status > 599)
 		rc = km_err_set(err, EPROTO, "%.80s: status %d, want 100 to 599", url,
@@ -400,6 +401,7 @@ int km_client_ask(struct km_client *c, const struct km_http_ask *ask, struct km_
 	c->out = out;
 	c->got_bytes = 0;
 	c->refused = 0;
+	c->no_socket = 0;
 	c->detail[0] = '\0';
 	c->began_ns = km_clock_mono_ns(km_clock_system());
 	c->heard_ns = c->began_ns;
@@ -413,8 +415,8 @@ int km_client_ask(struct km_client *c, const struct km_http_ask *ask, struct km_
 	if (code == CURLE_OK)
 		code = prepare(c, ask, headers);
 	rc = code == CURLE_OK ? perform(c, told, err)
-	                      : km_err_set(err, net_curl_errno(c->curl, code), "%.80s: %s",
-	                                   ask->url, curl_easy_strerror(code));
+	                      : km_err_set(err, net_curl_errno(c->curl, code, &c->no_socket),
+	                                   "%.80s: %s", ask->url, curl_easy_strerror(code));
 out:
 	/* They are borrowed by the handle. */
 	(void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "km/base/clock.h"
 
@@ -84,7 +85,19 @@ static CURLcode set_tls(CURL *h, const struct km_client_tls *tls)
 	return rc;
 }
 
-CURLcode net_curl_configure(CURL *h, const struct km_client_tls *tls)
+/* Also so that no program we exec inherits it. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	int *no_socket = ctx;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	if (fd < 0)
+		*no_socket = errno;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+CURLcode net_curl_configure(CURL *h, const struct km_client_tls *tls, int *no_socket)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -97,6 +110,8 @@ CURLcode net_curl_configure(CURL *h, const struct km_client_tls *tls)
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, no_socket);
 	SET(CURLOPT_USERAGENT, USER_AGENT);
 #undef SET
 	return rc == CURLE_OK && tls != NULL ? set_tls(h, tls) : rc;
@@ -161,7 +176,7 @@ CURLcode net_curl_address(CURL *h, const char *url, const char *server_name,
 	return rc;
 }
 
-int net_curl_errno(CURL *h, CURLcode code)
+int net_curl_errno(CURL *h, CURLcode code, int *no_socket)
 {
 	static const struct {
 		CURLcode code;
@@ -177,7 +192,11 @@ int net_curl_errno(CURL *h, CURLcode code)
 		{ CURLE_SSL_CERTPROBLEM, ENOKEY },
 	};
 	long os_errno = 0;
+	int number = *no_socket;
 
+	*no_socket = 0;
+	if (number != 0)
+		return number;
 	if (code == CURLE_COULDNT_CONNECT &&
 	    curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &os_errno) == CURLE_OK && os_errno > 0)
 		return (int)os_errno;

@@ -89,7 +89,7 @@ static bool configure(struct net_fetch *f)
 {
 	const struct km_pull_options *o = &f->pull->options;
 	CURL *h = f->curl;
-	CURLcode rc = net_curl_configure(h, o->tls);
+	CURLcode rc = net_curl_configure(h, o->tls, &f->no_socket);
 
 #define SET(option, value) (rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, option, value))
 	SET(CURLOPT_TIMEOUT_MS, net_curl_ms(o->timeout_ns));
@@ -173,7 +173,7 @@ static void keep_etag(struct net_fetch *f)
 	t->etag = etag[0] != '\0' ? strdup(etag) : NULL;
 }
 
-static void explain(const struct net_fetch *f, CURLcode code, struct km_err *err)
+static void explain(struct net_fetch *f, CURLcode code, struct km_err *err)
 {
 	const char *url = f->target->url;
 
@@ -183,8 +183,8 @@ static void explain(const struct net_fetch *f, CURLcode code, struct km_err *err
 	else if (!km_buf_ok(&f->body))
 		(void)km_err_set(err, ENOMEM, "%.80s: out of memory", url);
 	else
-		(void)km_err_set(err, net_curl_errno(f->curl, code), "%.80s: %.90s", url,
-		                 f->detail[0] != '\0' ? f->detail : curl_easy_strerror(code));
+		(void)km_err_set(err, net_curl_errno(f->curl, code, &f->no_socket), "%.80s: %.90s",
+		                 url, f->detail[0] != '\0' ? f->detail : curl_easy_strerror(code));
 }
 
 /* libcurl is done with it. */
@@ -265,6 +265,7 @@ void net_fetch_start(struct km_pull *p, struct net_target *t)
 	f->shard = &p->shard[shard_of(t->key)];
 	f->asked_ns = km_clock_mono_ns(p->clock);
 	f->too_large = false;
+	f->no_socket = 0;
 	f->detail[0] = '\0';
 	km_buf_clear(&f->body);
 	rc = prepare(f);
@@ -272,7 +273,7 @@ void net_fetch_start(struct km_pull *p, struct net_target *t)
 		rc = CURLE_OUT_OF_MEMORY;
 	if (rc != CURLE_OK) {
 		place_give(f);
-		refuse(p, t, net_curl_errno(f->curl, rc), curl_easy_strerror(rc));
+		refuse(p, t, net_curl_errno(f->curl, rc, &f->no_socket), curl_easy_strerror(rc));
 		return;
 	}
 	t->fetch = f;
@@ -368,8 +369,10 @@ static size_t spare_fds(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= (rlim_t)2 * RESERVED_FDS)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return RESERVED_FDS;
+	if (limit.rlim_cur <= (rlim_t)2 * RESERVED_FDS)
+		return limit.rlim_cur > 4 ? (size_t)limit.rlim_cur / 2 : 2;
 	return limit.rlim_cur < LONG_MAX ? (size_t)limit.rlim_cur - RESERVED_FDS : LONG_MAX;
 }
 
@@ -378,15 +381,15 @@ void net_fetch_expect(struct km_pull *p, size_t targets)
 	size_t spare = spare_fds();
 	size_t half = spare / 2;
 	size_t places = p->options.side_by_side;
-	size_t kept;
+	/* Shards are not quite alike. */
+	size_t kept = targets / NET_SHARDS + targets / NET_SHARDS / 4 + 4;
+	size_t most;
 
 	/* A place that is busy has a connection that may be none of the kept ones. */
 	p->places = (uint32_t)(places < half ? places : half);
-	kept = spare - p->places;
-	if (targets < kept)
-		kept = targets > 0 ? targets : 1;
-	/* Shards are not quite alike; the more they hold the less. */
-	kept = kept / NET_SHARDS + kept / NET_SHARDS / 4 + 4;
+	most = (spare - p->places) / NET_SHARDS;
+	if (kept > most)
+		kept = most > 0 ? most : 1;
 	for (size_t i = 0; i < NET_SHARDS; i++)
 		(void)curl_multi_setopt(p->shard[i].multi, CURLMOPT_MAXCONNECTS, (long)kept);
 }

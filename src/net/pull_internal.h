@@ -83,6 +83,7 @@ struct net_fetch {
 	struct curl_slist *connect_to;
 	struct km_buf body;
 	bool too_large;
+	int no_socket; /* errno */
 	int64_t asked_ns;
 	char detail[CURL_ERROR_SIZE];
 };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -301,6 +302,44 @@ static void silent_ones_keep_no_place_from_others(void **state)
 	(void)close(fd);
 }
 
+/* Fewer places than asked for, and connections that nobody may open are failures like others. */
+static void scarce_descriptors_leave_it_running(void **state)
+{
+	struct km_pull_target target[KEYS];
+	struct rlimit before;
+	struct rlimit scarce;
+	char silent[64];
+	char url[64];
+	int port;
+	int fd = raw_bind(&port);
+	int top;
+
+	(void)state;
+	assert_int_equal(listen(fd, 64), 0);
+	(void)snprintf(silent, sizeof(silent), "http://127.0.0.1:%d/a", port);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/a", server.at.port);
+	for (size_t i = 0; i < KEYS; i++)
+		target[i] = (struct km_pull_target){ i, i == 0 ? url : silent };
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	scarce = before;
+	begin((struct km_pull_options){ .timeout_ns = 20 * KM_NS_PER_MS });
+	top = dup(fd); /* behind what the puller itself has open */
+	scarce.rlim_cur = (rlim_t)top + 40;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &scarce), 0);
+	set(target, KEYS);
+	for (size_t i = 1; i < KEYS; i++) {
+		int code = wait_for(i, FAILURES, 1).code;
+
+		if (code != ETIMEDOUT && code != EMFILE)
+			fail_msg("%s", world.of[i].text);
+	}
+	(void)wait_for(0, ANSWERS, 10);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	end();
+	(void)close(top);
+	(void)close(fd);
+}
+
 static void a_stop_does_not_wait_for_silent_ones(void **state)
 {
 	struct km_pull_target target;
@@ -398,6 +437,7 @@ int main(void)
 		cmocka_unit_test(turns_are_spread_over_the_interval),
 		cmocka_unit_test(who_is_gone_is_not_asked_and_who_stays_is),
 		cmocka_unit_test(silent_ones_keep_no_place_from_others),
+		cmocka_unit_test(scarce_descriptors_leave_it_running),
 		cmocka_unit_test(a_stop_does_not_wait_for_silent_ones),
 		cmocka_unit_test(what_is_no_answer_says_why),
 		cmocka_unit_test(an_unchanged_answer_is_asked_for_by_its_etag),
