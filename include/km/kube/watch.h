@@ -46,8 +46,8 @@ struct km_kube_watch_options {
 	 * changes. */
 	void (*state)(void *ctx, bool live, const char *why);
 	void *ctx;
-	const struct km_clock *clock; /* NULL = the system's */
-	struct km_metrics *metrics;   /* NULL = none; outlives the clock's and this one's use */
+	const struct km_clock *clock; /* NULL = the system's; the same for all, until metrics go */
+	struct km_metrics *metrics;   /* NULL = none */
 	const char *resource;         /* metric label: "pods"; static storage */
 	/* For tests; 0 = as above. */
 	int64_t backoff_min_ns, backoff_max_ns;
