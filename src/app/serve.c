@@ -27,8 +27,9 @@
 #define POOL_MAX  8
 #define OBSERVERS 1 /* threads of the second listener */
 
-/* Descriptors beside connections: perf events of many CPUs; and the least to live on. */
-#define OTHER_FILES 8192
+/* Descriptors beside connections: perf events of many CPUs, agents that are asked; and the least to
+ * live on. */
+#define OTHER_FILES 32768
 #define LEAST_FILES 64
 
 /*

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -360,6 +361,13 @@ static inline void fake_keep_away(void)
 
 static inline void fake_cluster_start(struct fake_cluster *c)
 {
+	struct rlimit files;
+
+	/* A listener and a connection an agent. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
 	c->api_fd = fake_listen(INADDR_LOOPBACK, &c->api_port);
 	c->agent_fd = calloc(c->nodes, sizeof(int));
 	c->listens = calloc(1 << 16, sizeof(bool));
