@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "km/base/complain.h"
 #include "km/base/hash.h"
 #include "km/base/rng.h"
 #include "km/wire/kube_write.h"
@@ -58,6 +59,7 @@ struct km_events {
 	struct km_buf path, body;
 	struct bucket all;
 	int64_t paused_ns; /* until then */
+	struct km_complain trouble;
 	struct bucket object[OBJECTS];
 	struct written written[WRITTEN];
 };
@@ -74,6 +76,7 @@ int km_events_create(const struct km_events_options *o, struct km_events **out, 
 	e->clock = o->clock;
 	e->metrics = o->metrics;
 	km_rng_init(&e->rng, o->seed);
+	e->trouble = (struct km_complain)KM_COMPLAIN_INIT;
 	km_buf_init(&e->path);
 	km_buf_init(&e->body);
 	e->all = (struct bucket){ .filled_ns = km_clock_mono_ns(o->clock), .tokens = ALL_TOKENS };
@@ -224,8 +227,10 @@ static int write_count(struct km_events *e, const struct written *w, struct km_e
 	return send(e, "PATCH", MERGE_PATCH, err);
 }
 
-int km_events_write(struct km_events *e, const struct km_event *v, struct km_err *err)
+int km_events_write(struct km_events *e, const struct km_event *v, struct km_err *told)
 {
+	struct km_err own = { .code = 0 };
+	struct km_err *err = told != NULL ? told : &own;
 	int64_t now_ns = km_clock_mono_ns(e->clock);
 	struct written *w = slot_of(e, v);
 	bool again = w->count > 0 && now_ns - w->used_ns < SERIES_NS;
@@ -253,10 +258,13 @@ int km_events_write(struct km_events *e, const struct km_event *v, struct km_err
 		if (status < 0)
 			e->paused_ns = now_ns + PAUSE_NS;
 		count(e, v, "failed");
+		km_complain(&e->trouble, now_ns, "kube", "event not written reason=%s error=\"%s\"",
+		            v->reason, err->text);
 		return status < 0 ? status : -EREMOTEIO;
 	}
 	w->count = again ? w->count : 1;
 	w->next = w->count * 2;
 	count(e, v, "written");
+	km_recovered(&e->trouble, "kube", "events are written");
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "km/base/arena.h"
+#include "km/base/complain.h"
 #include "km/base/hash.h"
 #include "km/base/log.h"
 #include "km/base/rng.h"
@@ -59,6 +60,7 @@ struct km_lease {
 	struct km_arena arena;
 	struct observed seen;
 	bool told_leading; /* what was logged last */
+	struct km_complain trouble;
 
 	pthread_mutex_t lock; /* all below */
 	bool holding;
@@ -110,6 +112,7 @@ int km_lease_create(const struct km_lease_options *o, struct km_lease **out, str
 	l->via = o->via;
 	l->clock = o->clock;
 	km_rng_init(&l->rng, o->seed);
+	l->trouble = (struct km_complain)KM_COMPLAIN_INIT;
 	km_buf_init(&l->body);
 	km_buf_init(&l->answer);
 	km_arena_init(&l->arena, 1u << 14);
@@ -325,12 +328,16 @@ static int try_once(struct km_lease *l, struct km_err *err)
 /* Says it when it changes. */
 static void tell(struct km_lease *l, bool leading, int rc, const struct km_err *err)
 {
-	if (leading == l->told_leading) {
-		if (rc != 0 && rc != -EBUSY)
-			km_log_debug(ROOM, "lease not renewed lease=%s error=\"%s\"", l->name,
-			             err->text);
-		return;
+	if (rc != 0 && rc != -EBUSY) {
+		km_complain(&l->trouble, km_clock_mono_ns(l->clock), ROOM,
+		            "lease not to be had lease=%s/%s error=\"%s\"", l->namespace, l->name,
+		            err->text);
+	} else {
+		km_recovered(&l->trouble, ROOM, "lease is answered for lease=%s/%s", l->namespace,
+		             l->name);
 	}
+	if (leading == l->told_leading)
+		return;
 	l->told_leading = leading;
 	if (leading)
 		km_log_info(ROOM, "leading lease=%s/%s as=%s transitions=%lld", l->namespace,

@@ -183,6 +183,26 @@ static void of_two_one_acts_and_hands_over(void **state)
 	end(&two[1]);
 }
 
+/* Somebody labels the Lease: an update of what was is refused with 409, and made again. */
+static void a_lease_that_was_touched_is_kept(void **state)
+{
+	struct process one;
+	unsigned puts;
+	char *object;
+
+	(void)state;
+	begin(&one);
+	assert_true(fake_apiserver_wait_requests(&server, "PUT /apis/coordination", 1));
+	object = fake_apiserver_get(&server, LEASES, "kubemarla-system", "kubemarla-controller");
+	assert_non_null(object);
+	fake_apiserver_put(&server, LEASES, object);
+	free(object);
+	puts = fake_apiserver_requests(&server, "PUT /apis/coordination");
+	assert_true(fake_apiserver_wait_requests(&server, "PUT /apis/coordination", puts + 3));
+	assert_true(leads(&one));
+	end(&one);
+}
+
 /* A server that says nothing more does not keep a stop waiting for its deadline. */
 static void a_stop_is_prompt_whatever_the_server_does(void **state)
 {
@@ -199,6 +219,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(of_two_one_acts_and_hands_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_lease_that_was_touched_is_kept, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_is_prompt_whatever_the_server_does, set_up,
 		                                tear_down),
 	};

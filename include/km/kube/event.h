@@ -45,7 +45,8 @@ struct km_event {
 	bool warning;
 };
 
-/* One request at most. returns 0 (written, counted or dropped), or a negative errno (failed). */
-int km_events_write(struct km_events *e, const struct km_event *v, struct km_err *err);
+/* One request at most, two for a series that the server forgot. What fails is complained about.
+ * returns 0 (written, counted or dropped), or a negative errno (failed). */
+int km_events_write(struct km_events *e, const struct km_event *v, struct km_err *told);
 
 #endif
