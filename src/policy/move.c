@@ -290,7 +290,7 @@ static struct rebalance *memory_of(struct policy_kept *kept, const struct policy
 }
 
 bool move_round(const struct policy_mover *m, struct policy_round *r, struct round_policy *p,
-                struct km_status_move *move)
+                bool may, struct km_status_move *move)
 {
 	const struct km_policy_rebalance *wanted = &p->policy->rebalance;
 	const struct rebalance_rules rules = {
@@ -312,7 +312,7 @@ bool move_round(const struct policy_mover *m, struct policy_round *r, struct rou
 	look.count = g.count;
 	look.level = level_of(p, &look.pods);
 	look.settled = is_settled(p);
-	if (rebalance_choose(memory, &rules, &look, &chosen, &gain) != REBALANCE_MOVE ||
+	if (rebalance_choose(memory, &rules, &look, &chosen, &gain) != REBALANCE_MOVE || !may ||
 	    (!rules.dry_run && !evict(&g, chosen))) {
 		return false;
 	}

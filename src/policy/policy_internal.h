@@ -147,9 +147,12 @@ struct policy_mover {
 	struct km_complain *trouble;
 	int64_t window_ns;
 };
-/* Moves one pod of the policy at most. returns true when one was moved or told. */
+/*
+ * Moves one pod of the policy at most, and none unless it may: looking goes on. returns true when
+ * one was moved or told.
+ */
 bool move_round(const struct policy_mover *m, struct policy_round *r, struct round_policy *p,
-                struct km_status_move *move);
+                bool may, struct km_status_move *move);
 
 /* ---- learn.c ---- */
 /* What was observed on a node teaches effects, where one other class of pods is there alone. */

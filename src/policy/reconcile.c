@@ -364,8 +364,8 @@ static void reconcile_one(struct km_controller *c, struct policy_round *r, struc
 	if (judge_policy(c->decide, c->kpi, r, p, &facts) != 0) {
 		return; /* short of memory: the next round */
 	}
-	if (is_to_move(r, p) && is_its_turn(turns) && !*moved) {
-		*moved = move_round(&mover, r, p, &facts.move);
+	if (is_to_move(r, p) && is_its_turn(turns)) {
+		*moved = move_round(&mover, r, p, !*moved, &facts.move) || *moved;
 	}
 	if (p->policy != NULL && is_to_learn(p->kept, r->mono_ns)) {
 		learn_round(c->decide, r, p, &facts);

@@ -267,6 +267,59 @@ static void a_dry_run_only_tells(void **state)
 	cluster_close(&k);
 }
 
+/* Policies take turns; each comes often enough for its gain to be followed for a window. */
+static void of_many_policies_each_has_its_turn(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+	char spec[256];
+	char name[32];
+	char app[16];
+
+	(void)state;
+	cluster_open(&k, 3);
+	(void)snprintf(spec, sizeof(spec), MOVES, "true");
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(app, sizeof(app), "app-%d", i);
+		(void)snprintf(name, sizeof(name), "slo-%d", i);
+		set_policy(&k, name, app, spec);
+		(void)snprintf(name, sizeof(name), "pod-%d-0", i);
+		set_pod(&k, name, app, 0, "");
+		(void)snprintf(name, sizeof(name), "pod-%d-1", i);
+		set_pod(&k, name, app, 1, "");
+	}
+	ticks(&k, harmed, 600);
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(name, sizeof(name), "\"name\":\"pod-%d-0\"", i);
+		if (asked(&k, "/events", name) < 1)
+			fail_msg("%s is not told", name);
+	}
+	assert_int_equal(asked(&k, "/events", "\"WouldRebalance\""), 30);
+	cluster_close(&k);
+}
+
+static void kinds_of_rejected_pods_take_turns(void **state)
+{
+	const double recovered[] = { 3, 0.2, 3 };
+	struct cluster k;
+	char name[32];
+	char app[16];
+
+	(void)state;
+	cluster_open(&k, 3);
+	for (int i = 0; i < 12; i++) {
+		(void)snprintf(app, sizeof(app), "app-%d", i);
+		(void)snprintf(name, sizeof(name), "slo-%d", i);
+		set_policy(&k, name, app, ", \"mode\": \"Enforce\", \"maxSlowdown\": 1.5");
+		set_pod(&k, app, app, -1, REFUSED);
+	}
+	ticks(&k, rough, 4);
+	ticks(&k, recovered, 6);
+	/* eight kinds in one round, the others in the next: each needs an event after its own */
+	assert_int_equal(asked(&k, "/api/v1/nodes/n1", "kubemarla.io/verdict"), 2);
+	cluster_close(&k);
+}
+
 static void a_disruption_budget_is_kept(void **state)
 {
 	const double harmed[] = { 1.5, 0.2, 0.2 };
@@ -334,6 +387,8 @@ int main(void)
 		cmocka_unit_test(a_policy_at_risk_is_told_once),
 		cmocka_unit_test(a_pod_that_suffers_is_evicted),
 		cmocka_unit_test(a_dry_run_only_tells),
+		cmocka_unit_test(of_many_policies_each_has_its_turn),
+		cmocka_unit_test(kinds_of_rejected_pods_take_turns),
 		cmocka_unit_test(a_disruption_budget_is_kept),
 		cmocka_unit_test(the_last_pod_and_daemons_stay),
 		cmocka_unit_test(a_node_without_room_is_nowhere_to_go),
