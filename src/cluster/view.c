@@ -275,6 +275,12 @@ int km_view_set_pod(struct km_view *v, const struct km_view_pod *pod)
 		kept.running_mono_ns = old->pod.running_mono_ns;
 		kept.running_wall_ns = old->pod.running_wall_ns;
 	}
+	kept.bound_mono_ns = 0;
+	if (pod->node.len > 0) {
+		kept.bound_mono_ns = same_pod && old->pod.bound_mono_ns != 0
+		                             ? old->pod.bound_mono_ns
+		                             : km_clock_mono_ns(v->clock);
+	}
 	if (same_pod && view_item_same_pod(&old->pod, &kept)) {
 		slots_seen(&v->table[KM_VIEW_PODS], pod->pod.namespace, pod->pod.name);
 		return 0;

@@ -17,6 +17,11 @@
 /* So long pods are not told for want of policies and namespaces that cannot be read. */
 #define PATIENCE_NS (3 * KM_NS_PER_S)
 
+/* A pod that is bound for so long and does not run is not on its way; and how often that is asked.
+ */
+#define STUCK_NS (600 * KM_NS_PER_S)
+#define LOOK_NS  (60 * KM_NS_PER_S)
+
 /* Other policies may cost a tenth of this thread's time: all pods are told anew. */
 #define POLICIES_SHARE 10
 
@@ -125,12 +130,23 @@ static void count_pod(struct view_feeder *f, struct view_fed_pod *fed)
 	}
 }
 
+static bool is_on_its_way(const struct view_item *i)
+{
+	return is_bound(i) && i->pod.running_mono_ns == INT64_MAX;
+}
+
+static bool goes_on_being_stuck(const struct view_item *old, const struct view_item *now)
+{
+	return is_on_its_way(now) && view_same_name(old->pod.pod.uid, now->pod.pod.uid);
+}
+
 /* Takes the reference on `now`. */
 static void feed_pod(struct km_view *v, uint32_t slot, struct view_item *now)
 {
 	struct view_feeder *f = &v->feeder;
 	void *array = f->pod;
 	struct view_item *old;
+	bool was_stuck;
 
 	if (!room_for(&array, &f->pod_cap, slot, sizeof(f->pod[0]))) {
 		km_counter_add(v->no_memory, 1);
@@ -139,12 +155,16 @@ static void feed_pod(struct km_view *v, uint32_t slot, struct view_item *now)
 	}
 	f->pod = array;
 	old = f->pod[slot].item;
+	was_stuck = f->pod[slot].stuck;
 	f->pod[slot].item = now;
+	f->pod[slot].stuck = was_stuck && goes_on_being_stuck(old, now);
 	if (v->feed.pod != NULL) {
 		v->feed.pod(v->feed.ctx, old != NULL ? &old->pod : NULL,
 		            now != NULL ? &now->pod : NULL);
 	}
-	tell_pod(v, old, now, false);
+	if (!f->pod[slot].stuck) {
+		tell_pod(v, was_stuck ? NULL : old, now, false);
+	}
 	count_pod(f, &f->pod[slot]);
 	view_item_unref(old);
 }
@@ -170,10 +190,34 @@ static void feed_pods_anew(struct km_view *v)
 
 	for (size_t i = 0; i < f->pod_cap; i++) {
 		if (f->pod[i].item != NULL) {
-			tell_pod(v, f->pod[i].item, f->pod[i].item, true);
+			if (!f->pod[i].stuck) {
+				tell_pod(v, f->pod[i].item, f->pod[i].item, true);
+			}
 			count_pod(f, &f->pod[i]);
 		}
 	}
+}
+
+/* returns when to look again. */
+static int64_t look_for_stuck(struct km_view *v)
+{
+	struct view_feeder *f = &v->feeder;
+	int64_t now_ns = km_clock_mono_ns(v->clock);
+
+	if (now_ns - f->looked_ns < LOOK_NS) {
+		return f->looked_ns + LOOK_NS;
+	}
+	f->looked_ns = now_ns;
+	for (size_t i = 0; i < f->pod_cap; i++) {
+		struct view_fed_pod *fed = &f->pod[i];
+
+		if (!fed->stuck && is_on_its_way(fed->item) &&
+		    now_ns - fed->item->pod.bound_mono_ns >= STUCK_NS) {
+			fed->stuck = true;
+			tell_gone(v, fed->item);
+		}
+	}
+	return now_ns + LOOK_NS;
 }
 
 /* ---- nodes ---- */
@@ -358,7 +402,8 @@ int64_t view_feed_step(struct km_view *v)
 	/* Before the tables are looked at: what was listed then is in them. */
 	int64_t from_ns = feed_from(v, &lost_ns);
 	int64_t policies_ns;
-	int64_t late_ns;
+	int64_t stuck_ns;
+	int64_t due_ns;
 
 	note_policies(v);
 	feed_nodes(v);
@@ -374,8 +419,10 @@ int64_t view_feed_step(struct km_view *v)
 	if (v->feed.settled != NULL) {
 		v->feed.settled(v->feed.ctx);
 	}
-	late_ns = look_at_stream(v, lost_ns);
-	return policies_ns < late_ns ? policies_ns : late_ns;
+	due_ns = look_at_stream(v, lost_ns);
+	due_ns = policies_ns < due_ns ? policies_ns : due_ns;
+	stuck_ns = look_for_stuck(v);
+	return stuck_ns < due_ns ? stuck_ns : due_ns;
 }
 
 void view_feed_fini(struct km_view *v)

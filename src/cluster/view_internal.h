@@ -20,6 +20,7 @@ struct view_fed_pod {
 	struct view_item *item; /* a reference; NULL = nothing */
 	uint64_t policy;        /* that holds for it; 0 = none */
 	bool ready;             /* counted so */
+	bool stuck;             /* bound, and told gone: it does not come to run */
 };
 
 /* Pods of a policy that are ready. */
@@ -40,6 +41,7 @@ struct view_feeder {
 	bool live, late;
 	bool policies_due;
 	int64_t policies_from_ns;     /* not before */
+	int64_t looked_ns;            /* for pods that do not come to run, when last */
 	struct km_policies *policies; /* that hold: theirs and others' */
 	struct view_ready ready[VIEW_READY_SLOTS];
 };

@@ -59,6 +59,7 @@ struct km_view_pod {
 	int64_t running_wall_ns; /* since when it runs: Ready, else start; 0 = not said */
 	int64_t running_mono_ns; /* the view's: the same by the monotonic clock; INT64_MAX = it
 	                            does not run */
+	int64_t bound_mono_ns;   /* the view's: when it was first seen bound; 0 = it is not */
 };
 
 struct km_view_policy {
@@ -86,6 +87,8 @@ struct km_view_namespace {
  */
 struct km_view_feed {
 	void (*live)(void *ctx, bool live);
+	/* A pod that is bound and does not run for ten minutes (its image cannot be pulled, say) is
+	 * on its way no more: told gone, and bound again should it run after all. */
 	/* The pod stream was lost for so long that nothing confirms what happens; or is back. */
 	void (*late)(void *ctx, bool late);
 	void (*pod_bound)(void *ctx, const struct km_pod *pod, struct km_name node,
