@@ -230,29 +230,32 @@ static void feed_node(struct km_view *v, uint32_t slot, struct view_item *now)
 	struct view_item *old;
 	bool same;
 
-	if (!room_for(&array, &f->node_cap, slot, sizeof(struct view_item *))) {
+	if (!room_for(&array, &f->node_cap, slot, sizeof(f->node[0]))) {
 		km_counter_add(v->no_memory, 1);
 		view_item_unref(now);
 		return;
 	}
 	f->node = array;
-	old = f->node[slot];
-	f->node[slot] = now;
+	old = f->node[slot].item;
+	f->node[slot].item = now;
 	same = old != NULL && now != NULL && view_same_name(old->node.name, now->node.name);
 	if (old != NULL && !same && v->feed.node_gone != NULL) {
 		v->feed.node_gone(v->feed.ctx, old->node.name);
 	}
-	if (now != NULL && v->feed.node != NULL &&
-	    (!same || !view_same_name(old->node.platform, now->node.platform))) {
-		v->feed.node(v->feed.ctx, &now->node);
-	}
+	f->node[slot].due =
+		now != NULL && (!same || f->node[slot].due ||
+	                        !view_same_name(old->node.platform, now->node.platform));
 	view_item_unref(old);
 }
 
+/* A node that was registered anew may be in another slot: who comes is told after who went, or the
+ * old slot would take back what the new one brought. */
 static void feed_nodes(struct km_view *v)
 {
+	struct view_feeder *f = &v->feeder;
 	struct view_item *item[TAKE];
 	uint32_t slot[TAKE];
+	bool any = false;
 	size_t count;
 
 	do {
@@ -260,7 +263,14 @@ static void feed_nodes(struct km_view *v)
 		for (size_t i = 0; i < count; i++) {
 			feed_node(v, slot[i], item[i]);
 		}
+		any = any || count > 0;
 	} while (count == TAKE);
+	for (size_t i = 0; any && i < f->node_cap; i++) {
+		if (f->node[i].due && v->feed.node != NULL) {
+			v->feed.node(v->feed.ctx, &f->node[i].item->node);
+		}
+		f->node[i].due = false;
+	}
 }
 
 /* ---- policies ---- */
@@ -433,7 +443,7 @@ void view_feed_fini(struct km_view *v)
 		view_item_unref(f->pod[i].item);
 	}
 	for (size_t i = 0; i < f->node_cap; i++) {
-		view_item_unref(f->node[i]);
+		view_item_unref(f->node[i].item);
 	}
 	for (size_t i = 0; i < f->policy_cap; i++) {
 		view_item_unref(f->policy[i]);

@@ -23,6 +23,11 @@ struct view_fed_pod {
 	bool stuck;             /* bound, and told gone: it does not come to run */
 };
 
+struct view_fed_node {
+	struct view_item *item; /* a reference; NULL = nothing */
+	bool due;               /* to be told, once all that went is */
+};
+
 /* Pods of a policy that are ready. */
 struct view_ready {
 	uint64_t policy; /* 0 = never taken: a search ends here */
@@ -34,7 +39,7 @@ struct view_ready {
 struct view_feeder {
 	struct view_fed_pod *pod; /* [pod_cap], by slot */
 	size_t pod_cap;
-	struct view_item **node; /* [node_cap], by slot */
+	struct view_fed_node *node; /* [node_cap], by slot */
 	size_t node_cap;
 	struct view_item **policy; /* [policy_cap], by slot */
 	size_t policy_cap;

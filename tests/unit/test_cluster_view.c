@@ -146,6 +146,28 @@ static void nodes_come_change_and_are_renamed(void **state)
 	world_close(&w);
 }
 
+/* Both are registered anew between two looks of the feed, and take each other's place. */
+static void nodes_that_change_places_are_both_there(void **state)
+{
+	const struct km_view_node a = node_named("n0");
+	const struct km_view_node b = node_named("n1");
+	const struct km_name none = { NULL, 0 };
+	struct view_world w;
+
+	(void)state;
+	world_open(&w, NULL);
+	assert_int_equal(km_view_set_node(w.view, &a), 0);
+	wants(&w, "node n0 m5\n");
+	assert_int_equal(km_view_set_node(w.view, &b), 0);
+	wants(&w, "node n1 m5\n");
+	km_view_remove(w.view, KM_VIEW_NODES, none, a.name);
+	km_view_remove(w.view, KM_VIEW_NODES, none, b.name);
+	assert_int_equal(km_view_set_node(w.view, &a), 0);
+	assert_int_equal(km_view_set_node(w.view, &b), 0);
+	wants(&w, "node gone n1\nnode gone n0\nnode n1 m5\nnode n0 m5\n");
+	world_close(&w);
+}
+
 static void policies_are_kept_with_what_is_wrong_with_them(void **state)
 {
 	const struct km_view_snapshot *s;
@@ -429,6 +451,7 @@ int main(void)
 		cmocka_unit_test(another_pod_of_the_same_name_is_another),
 		cmocka_unit_test(a_list_takes_away_what_it_does_not_name),
 		cmocka_unit_test(nodes_come_change_and_are_renamed),
+		cmocka_unit_test(nodes_that_change_places_are_both_there),
 		cmocka_unit_test(policies_are_kept_with_what_is_wrong_with_them),
 		cmocka_unit_test(ready_pods_are_counted_by_the_policy_that_holds),
 		cmocka_unit_test(trust_is_the_namespace_s),
