@@ -163,14 +163,16 @@ void controller_round(struct km_controller *c)
 	km_gauge_set(c->stats.leader, leading);
 	km_arena_reset(&c->arena);
 	rc = round_open(&r, c->view, c->decide, c->clock, &c->arena, &c->scratch);
-	if (rc == 0 && km_view_synced(r.view)) {
+	/* Decisions reject pods also where there is no CRD, by policies of a file: who is rejected
+	 * is woken and told without it. */
+	if (rc == 0 && r.feeding) {
 		advice_round(c->advice, c->record, &r, c->events);
 		if (leading && c->wake != NULL) {
 			km_gauge_set(c->stats.waiting,
 			             (double)wake_round(c->wake, c->decide, &r, &c->acts, &c->stats,
 			                                &c->wake_trouble));
 		}
-		if (is_due(c, &r)) {
+		if (km_view_synced(r.view) && is_due(c, &r)) {
 			reconcile(c, &r, leading);
 		}
 	}

@@ -273,16 +273,18 @@ static void note_move(const struct moving *g, size_t chosen, double gain, bool d
 	(void)snprintf(out->from, sizeof(out->from), "%.*s", (int)pod->node.len, pod->node.text);
 }
 
-/* From what the status tells of a leader before us. */
+/* From what the status tells of a leader before us. A move that is still to come, by a clock that
+ * was ahead of ours, was just now. */
 static struct rebalance *memory_of(struct policy_kept *kept, const struct policy_round *r)
 {
 	const struct km_status_move *last = &kept->status.move;
 
 	if (kept->rebalance == NULL) {
 		kept->rebalance = rebalance_create();
-		if (kept->rebalance != NULL && last->there && last->unix_ns <= r->wall_ns) {
-			rebalance_restore(kept->rebalance,
-			                  r->mono_ns - (r->wall_ns - last->unix_ns),
+		if (kept->rebalance != NULL && last->there) {
+			int64_t ago_ns = r->wall_ns - last->unix_ns;
+
+			rebalance_restore(kept->rebalance, r->mono_ns - (ago_ns > 0 ? ago_ns : 0),
 			                  last->in_last_hour);
 		}
 	}

@@ -37,6 +37,7 @@ struct policy_kept {
 	struct status_memory memory;
 	struct rebalance *rebalance; /* NULL = never needed */
 	uint64_t moved_pod;          /* key of its UID; 0 = none */
+	struct km_status_move move;  /* that the API has not been told yet */
 	uint32_t ready_before;
 	int64_t retry_ns;   /* after a write that failed: not before */
 	int64_t waiting_ns; /* since when something is to be written; 0 = nothing is */

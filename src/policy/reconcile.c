@@ -277,6 +277,7 @@ static void settle(struct km_controller *c, struct policy_round *r, struct round
 		return;
 	}
 	k->waiting_ns = 0;
+	k->move.there = false;
 	status_written(&k->memory, r->mono_ns);
 	km_policy_status_fini(&k->status);
 	k->status = next;
@@ -366,6 +367,13 @@ static void reconcile_one(struct km_controller *c, struct policy_round *r, struc
 	}
 	if (is_to_move(r, p) && is_its_turn(turns)) {
 		*moved = move_round(&mover, r, p, !*moved, &facts.move) || *moved;
+	}
+	/* A move that no status tells yet, perhaps for a write that failed: a leader after us knows
+	 * cooldown and budget by it alone. */
+	if (facts.move.there) {
+		p->kept->move = facts.move;
+	} else {
+		facts.move = p->kept->move;
 	}
 	if (p->policy != NULL && is_to_learn(p->kept, r->mono_ns)) {
 		learn_round(c->decide, r, p, &facts);

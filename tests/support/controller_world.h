@@ -153,7 +153,8 @@ static void build_controller(struct cluster *k)
 	k->c = c;
 }
 
-static void cluster_open(struct cluster *k, uint32_t nodes)
+/* `missing`: kinds that the server does not have, a set of bits. */
+static void cluster_open_without(struct cluster *k, uint32_t nodes, unsigned missing)
 {
 	const struct km_view_feed feed = { .live = feed_live,
 		                           .pod_bound = feed_bound,
@@ -182,11 +183,19 @@ static void cluster_open(struct cluster *k, uint32_t nodes)
 		assert_int_equal(km_view_set_node(k->view, &n), 0);
 	}
 	for (unsigned i = 0; i < KM_VIEW_KINDS; i++) {
-		km_view_listed(k->view, (enum km_view_kind)i);
-		km_view_stream(k->view, (enum km_view_kind)i, true, NULL);
+		bool there = (missing & (1U << i)) == 0;
+
+		if (there)
+			km_view_listed(k->view, (enum km_view_kind)i);
+		km_view_stream(k->view, (enum km_view_kind)i, there, there ? NULL : "404");
 	}
 	km_view_step(k->view);
 	build_controller(k);
+}
+
+static inline void cluster_open(struct cluster *k, uint32_t nodes)
+{
+	cluster_open_without(k, nodes, 0);
 }
 
 static void cluster_close(struct cluster *k)

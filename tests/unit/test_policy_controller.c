@@ -192,6 +192,33 @@ static void a_verdict_that_turns_again_wakes_again(void **state)
 	cluster_close(&k);
 }
 
+/* No CRD is installed; what rejects the pod is a policy of a file. */
+static void without_a_crd_rejected_pods_are_woken_too(void **state)
+{
+	static const char json[] =
+		"{\"apiVersion\":\"kubemarla.io/v1alpha1\",\"kind\":\"InterferencePolicy\","
+		"\"metadata\":{\"name\":\"slo\",\"namespace\":\"shop\"},\"spec\":{\"selector\":{"
+		"\"matchLabels\":{\"app\":\"web\"}},\"mode\":\"Enforce\",\"maxSlowdown\":1.5}}";
+	const double recovered[] = { 3, 0.2, 3 };
+	struct km_policies *of_file;
+	struct km_policy policy;
+	struct cluster k;
+
+	(void)state;
+	cluster_open_without(&k, 3, 1U << KM_VIEW_POLICIES);
+	assert_int_equal(km_policy_parse("shop/slo", json, sizeof(json) - 1, false, &policy, NULL),
+	                 0);
+	assert_int_equal(km_policies_create(&policy, 1, &of_file, NULL), 0);
+	km_decide_set_policies(k.w.decide, of_file);
+	km_policies_unref(of_file);
+	set_pod(&k, "web-0", "web", -1, REFUSED);
+	ticks(&k, rough, 5);
+	assert_int_equal(k.requests, 0);
+	tick(&k, recovered);
+	assert_int_equal(asked(&k, "/api/v1/nodes/n1", "kubemarla.io/verdict"), 1);
+	cluster_close(&k);
+}
+
 static void a_policy_at_risk_is_told_once(void **state)
 {
 	const double harmed[] = { 1.2, 0.2, 0.2 };
@@ -249,6 +276,59 @@ static void a_pod_that_suffers_is_evicted(void **state)
 	remove_pod(&k, "web-0");
 	set_pod(&k, "web-2", "web", 2, "");
 	ticks(&k, harmed, 600);
+	assert_int_equal(asked(&k, "/eviction", ""), 1);
+	cluster_close(&k);
+}
+
+/* Cooldown and budget of the next leader hang on it: it is told as soon as statuses can be. */
+static void a_move_is_told_though_its_write_failed(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct cluster k;
+
+	(void)state;
+	open_to_move(&k, "false");
+	ticks(&k, harmed, 60);
+	k.evict_answer = 201;
+	k.answer = 500;
+	ticks(&k, harmed, 20);
+	assert_int_equal(asked(&k, "/eviction", ""), 1);
+	assert_true(asked(&k, "/status", "fromNode") >= 1); /* in vain */
+	remove_pod(&k, "web-0");
+	set_pod(&k, "web-2", "web", 2, "");
+	k.answer = 0;
+	k.requests = 0;
+	ticks(&k, harmed, 30);
+	assert_true(asked(&k, "/status", "\"pod\":\"web-0\",\"fromNode\":\"n0\"") >= 1);
+	cluster_close(&k);
+}
+
+/* The last leader's clock was ahead of ours. */
+static void a_move_that_is_still_to_come_was_just_now(void **state)
+{
+	const double harmed[] = { 1.5, 0.2, 0.2 };
+	struct km_view_policy p = { .namespace = name_of("shop"),
+		                    .name = name_of("slo"),
+		                    .uid = name_of("slo"),
+		                    .generation = 1 };
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	p.json = name_of("{\"apiVersion\":\"kubemarla.io/v1alpha1\",\"kind\":"
+	                 "\"InterferencePolicy\",\"metadata\":{\"name\":\"slo\","
+	                 "\"namespace\":\"shop\"},\"spec\":{"
+	                 "\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"maxSlowdown\":1.5,"
+	                 "\"mode\":\"Prefer\",\"rebalance\":{\"enabled\":true,\"dryRun\":false,"
+	                 "\"cooldown\":\"5m\"}},\"status\":{\"lastRebalance\":{"
+	                 "\"time\":\"2038-01-01T00:00:00Z\",\"pod\":\"web-9\",\"fromNode\":"
+	                 "\"n0\",\"gainRatio\":0.5,\"dryRun\":false,\"inLastHour\":1}}}");
+	assert_int_equal(km_view_set_policy(k.view, &p), 0);
+	set_pod(&k, "web-0", "web", 0, "");
+	set_pod(&k, "web-1", "web", 1, "");
+	ticks(&k, harmed, 295);
+	assert_int_equal(asked(&k, "/eviction", ""), 0);
+	ticks(&k, harmed, 20);
 	assert_int_equal(asked(&k, "/eviction", ""), 1);
 	cluster_close(&k);
 }
@@ -384,8 +464,11 @@ int main(void)
 		cmocka_unit_test(a_write_that_fails_is_tried_again),
 		cmocka_unit_test(a_node_that_recovers_wakes_who_was_rejected),
 		cmocka_unit_test(a_verdict_that_turns_again_wakes_again),
+		cmocka_unit_test(without_a_crd_rejected_pods_are_woken_too),
 		cmocka_unit_test(a_policy_at_risk_is_told_once),
 		cmocka_unit_test(a_pod_that_suffers_is_evicted),
+		cmocka_unit_test(a_move_is_told_though_its_write_failed),
+		cmocka_unit_test(a_move_that_is_still_to_come_was_just_now),
 		cmocka_unit_test(a_dry_run_only_tells),
 		cmocka_unit_test(of_many_policies_each_has_its_turn),
 		cmocka_unit_test(kinds_of_rejected_pods_take_turns),
