@@ -270,6 +270,11 @@ static double limit_of(struct km_decide *decide, const struct km_policy *p)
 	return isfinite(p->max_slowdown) ? p->max_slowdown : base.max_slowdown;
 }
 
+static const char left_out[] =
+	"left out: there are more than the 1,024 policies that a daemon takes, and those of "
+	"trusted namespaces, then the first by namespace and name, come first";
+_Static_assert(KM_POLICIES_MAX == 1024, "which the text says");
+
 int judge_policy(struct km_decide *decide, struct policy_kpi *kpi, struct policy_round *r,
                  struct round_policy *p, struct policy_facts *facts)
 {
@@ -286,7 +291,8 @@ int judge_policy(struct km_decide *decide, struct policy_kpi *kpi, struct policy
 		.limit = NAN,
 	};
 	if (p->policy == NULL) {
-		facts->invalid = text_of(r->arena, p->object->error);
+		facts->invalid =
+			p->object->error.len > 0 ? text_of(r->arena, p->object->error) : left_out;
 		return facts->invalid != NULL ? 0 : -ENOMEM;
 	}
 	facts->limit = limit_of(decide, p->policy);

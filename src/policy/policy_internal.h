@@ -78,6 +78,7 @@ struct policy_round {
 	struct km_policies *policies; /* decide's */
 	bool feeding;                 /* decide knows what is where */
 	bool model;
+	bool full; /* decide takes no more policies: who is not among them is left out */
 	struct round_policy *policy; /* [count] */
 	size_t count;
 	struct round_node *node; /* [nodes], by name */

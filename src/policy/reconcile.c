@@ -295,15 +295,16 @@ static bool is_to_learn(struct policy_kept *k, int64_t now_ns)
 	return true;
 }
 
-/* A policy that decisions do not take, but that parses: its turn comes with the next set. */
-static bool is_ready(const struct round_policy *p)
+/* A policy that decisions do not take, but that parses: its turn comes with the next set, unless
+ * there are too many. */
+static bool is_ready(const struct policy_round *r, const struct round_policy *p)
 {
-	return p->kept != NULL && (p->policy != NULL || p->object->error.len > 0);
+	return p->kept != NULL && (p->policy != NULL || p->object->error.len > 0 || r->full);
 }
 
 static bool is_to_move(const struct policy_round *r, const struct round_policy *p)
 {
-	return is_ready(p) && p->policy != NULL && p->holds == NULL &&
+	return is_ready(r, p) && p->policy != NULL && p->holds == NULL &&
 	       p->policy->rebalance.enabled && r->feeding;
 }
 
@@ -390,7 +391,7 @@ void reconcile_round(struct km_controller *c, struct policy_round *r)
 	for (size_t i = 0; i < r->count; i++) {
 		struct round_policy *p = &r->policy[i];
 
-		if (!is_ready(p)) {
+		if (!is_ready(r, p)) {
 			continue;
 		}
 		if (policy_act_ns(&c->acts) <= 0) {

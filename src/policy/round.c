@@ -225,6 +225,7 @@ int round_open(struct policy_round *r, struct km_view *view, struct km_decide *d
 	km_view_health(view, &health);
 	r->feeding = health.feeding;
 	r->policies = km_decide_get_policies(decide);
+	r->full = km_policies_count(r->policies) >= KM_POLICIES_MAX;
 	r->view = km_view_get(view);
 	return r->view != NULL ? 0 : -ENOMEM;
 }

@@ -53,6 +53,39 @@ static void bad_and_conflicting_policies_are_told(void **state)
 	cluster_close(&k);
 }
 
+/* The first by name are taken; who is left out is told. */
+static void a_policy_too_many_is_told(void **state)
+{
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 1);
+	for (int i = KM_POLICIES_MAX; i >= 0; i--) {
+		char json[512];
+		char name[16];
+		const struct km_view_policy p = { .namespace = name_of("shop"),
+			                          .name = { name, 5 },
+			                          .uid = { name, 5 },
+			                          .json = { json, 0 },
+			                          .generation = 1 };
+		struct km_view_policy one = p;
+
+		(void)snprintf(name, sizeof(name), "p%04d", i);
+		one.json.len = (uint32_t)snprintf(
+			json, sizeof(json),
+			"{\"apiVersion\":\"kubemarla.io/v1alpha1\",\"kind\":"
+			"\"InterferencePolicy\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
+			"\"shop\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"%s\"}}}}",
+			name, name);
+		assert_int_equal(km_view_set_policy(k.view, &one), 0);
+	}
+	km_view_step(k.view);
+	k.keep = "/p1024/";
+	ticks(&k, calm, 10);
+	assert_int_equal(asked(&k, "/p1024/status", "left out"), 1);
+	cluster_close(&k);
+}
+
 static void who_does_not_lead_writes_nothing(void **state)
 {
 	struct cluster k;
@@ -458,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_policy_gets_a_status_and_then_peace),
 		cmocka_unit_test(bad_and_conflicting_policies_are_told),
+		cmocka_unit_test(a_policy_too_many_is_told),
 		cmocka_unit_test(who_does_not_lead_writes_nothing),
 		cmocka_unit_test(who_leads_no_longer_stops_at_once),
 		cmocka_unit_test(another_term_keeps_what_the_api_has),
