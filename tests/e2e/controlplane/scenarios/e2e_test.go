@@ -16,6 +16,7 @@ func TestCluster(t *testing.T) {
 	w := newWorld(t)
 	w.install(t)
 	w.run(t, "agents-are-asked", agentsAreAsked)
+	w.run(t, "doctor-finds-mistakes", doctorFindsMistakes)
 	w.cordon(t, minikube) // what follows has nodes, and traces, of its own
 	must(t, w.kubelets.AddNodes(w.ctx, nodeNames("node", 0, 20), smallNode))
 	w.run(t, "unharmed-nodes-are-preferred", unharmedNodesArePreferred)
