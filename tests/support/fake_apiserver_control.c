@@ -148,6 +148,12 @@ void fake_apiserver_clear(struct fake_apiserver *s)
 	unlock(s);
 }
 
+/* One that was told to end is none any more, though its thread may not know yet. */
+static bool is_open(const struct fake_connection *c, const char *match)
+{
+	return c->watching && c->end == FAKE_GO_ON && fake_matches(c->target, match);
+}
+
 unsigned fake_apiserver_say(struct fake_apiserver *s, const char *match, const char *bytes,
                             size_t len)
 {
@@ -155,7 +161,7 @@ unsigned fake_apiserver_say(struct fake_apiserver *s, const char *match, const c
 	unsigned told = 0;
 
 	for (struct fake_connection *c = state->connections; c != NULL; c = c->next) {
-		if (!c->watching || !fake_matches(c->target, match))
+		if (!is_open(c, match))
 			continue;
 		km_buf_append(&c->said, bytes, len);
 		told++;
@@ -184,7 +190,7 @@ unsigned fake_apiserver_end(struct fake_apiserver *s, const char *match, bool in
 	unsigned ended = 0;
 
 	for (struct fake_connection *c = state->connections; c != NULL; c = c->next) {
-		if (!c->watching || !fake_matches(c->target, match))
+		if (!is_open(c, match))
 			continue;
 		c->end = in_order ? FAKE_END_IN_ORDER : FAKE_BREAK;
 		ended++;
@@ -208,7 +214,7 @@ static unsigned watches(const struct fake_apiserver_state *state, const char *ma
 	unsigned count = 0;
 
 	for (const struct fake_connection *c = state->connections; c != NULL; c = c->next)
-		count += c->watching && fake_matches(c->target, match);
+		count += is_open(c, match);
 	return count;
 }
 
