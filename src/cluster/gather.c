@@ -49,7 +49,9 @@ static struct gather_node *node_of(struct km_gather *g, struct km_name name)
 	struct gather_node *n = gather_find_node(g, name);
 	size_t bucket;
 
-	if (n != NULL || name.len == 0 || name.len >= KM_NODE_NAME_MAX || grow_changed(g) != 0) {
+	/* A name that ends before its end would be another's. */
+	if (n != NULL || name.len == 0 || name.len >= KM_NODE_NAME_MAX ||
+	    memchr(name.text, '\0', name.len) != NULL || grow_changed(g) != 0) {
 		return n;
 	}
 	n = calloc(1, sizeof(*n) + name.len + 1);
@@ -95,12 +97,12 @@ void gather_note_changed(struct km_gather *g, struct gather_node *n)
 
 struct gather_row *gather_row_of(struct km_gather *g, struct gather_agent *a, struct km_name node)
 {
-	struct gather_row *r = a->rows;
-	struct gather_node *n;
+	struct gather_node *n = gather_find_node(g, node);
+	struct gather_row *r = n != NULL ? n->rows : NULL;
 
-	while (r != NULL &&
-	       (r->node->name_len != node.len || memcmp(r->node->name, node.text, node.len) != 0)) {
-		r = r->next_of_agent;
+	/* Of few agents each; an agent may have rows of all nodes. */
+	while (r != NULL && r->agent != a) {
+		r = r->next_on_node;
 	}
 	if (r != NULL) {
 		return r;

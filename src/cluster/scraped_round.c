@@ -99,6 +99,7 @@ static int add_node(struct round *r, struct km_name name, double age_s)
 	    !(age_s < AGE_MAX_S)) {
 		return 0;
 	}
+	age_s = age_s > 0 ? age_s : 0; /* nothing is of the future */
 	if (km_map_get(&r->index, name.text, name.len, &at)) {
 		r->node[at].age_s = fmin(r->node[at].age_s, age_s);
 		return 0;
@@ -110,7 +111,7 @@ static int add_node(struct round *r, struct km_name name, double age_s)
 		return -ENOMEM;
 	}
 	n->name = (struct km_name){ text, name.len };
-	n->age_s = age_s > 0 ? age_s : 0;
+	n->age_s = age_s;
 	n->tier = KM_TIER_NONE;
 	for (uint32_t i = 0; i < r->schema->count; i++) {
 		n->row[i] = NAN;

@@ -135,6 +135,8 @@ static void a_node_is_shown_once_both_say_so(void **state)
 	assert_true(ipc_of(&w, "a") == -1);
 	assert_int_equal(km_gather_set_node(w.gather, name_of("a")), 0);
 	assert_int_equal(km_gather_set_node(w.gather, name_of("b")), 0);
+	/* a name with an end in its middle is none, and keeps nobody else from being shown */
+	assert_int_not_equal(km_gather_set_node(w.gather, (struct km_name){ "a\0b", 3 }), 0);
 	pass(&w, 1);
 	assert_true(ipc_of(&w, "a") == 1.5 && ipc_of(&w, "b") == -2);
 	says(&w, 2, "b", "core", 0.5, 0.5);

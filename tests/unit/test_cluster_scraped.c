@@ -113,8 +113,10 @@ static const struct reply plain[] = {
 	{ AGE,
 	  VECTOR(SERIES("\"node\":\"a\"", "3") "," SERIES("\"node\":\"b\"", "4") ","
 	         /* a target label took the name; and one that another agent knows better */
-	         SERIES("\"node\":\"target\",\"exported_node\":\"b\"",
-	                "2") "," SERIES("\"node\":\"c\"", "NaN") "," SERIES("\"job\":\"x\"", "1")),
+	         SERIES("\"node\":\"target\",\"exported_node\":\"b\"", "2") "," SERIES(
+			 "\"node\":\"c\"", "NaN") "," SERIES("\"job\":\"x\"", "1") ","
+	         /* of a clock that is ahead */
+	         SERIES("\"node\":\"d\"", "5") "," SERIES("\"node\":\"d\"", "-7")),
 	  0 },
 	{ TIER,
 	  VECTOR(SERIES("\"node\":\"a\",\"tier\":\"core\"",
@@ -146,7 +148,7 @@ static void rows_are_made_of_one_query_a_metric(void **state)
 	one_round(&w);
 	assert_int_equal(w.asked, 4);
 	s = km_cluster_get(w.cluster);
-	assert_int_equal(s->node_count, 2); /* c has no age, x no name */
+	assert_int_equal(s->node_count, 3); /* c has no age, x no name */
 	at = km_cluster_find(s, "a", 1);
 	f = s->node[at].features;
 	row = km_host_features_row(f, s->node[at].row);
@@ -160,6 +162,8 @@ static void rows_are_made_of_one_query_a_metric(void **state)
 	assert_int_equal(f->tier, KM_TIER_NONE);
 	assert_true(f->measured_mono_ns == 998 * SECOND);
 	assert_true(isnan(row[0]) && isnan(row[1]) && isnan(row[2]));
+	at = km_cluster_find(s, "d", 1);
+	assert_true(s->node[at].features->measured_mono_ns == 1000 * SECOND);
 	km_cluster_put(s);
 	close_world(&w);
 }
@@ -191,7 +195,7 @@ static void a_round_without_an_answer_changes_nothing(void **state)
 		w.replies = bad[i];
 		one_round(&w);
 		km_gather_stats(w.gather, &stats);
-		if (stats.nodes != 2 || stats.with_data != 2 || stats.failing != 1)
+		if (stats.nodes != 3 || stats.with_data != 3 || stats.failing != 1)
 			fail_msg("row %zu: %zu nodes, %zu with data, %zu failing", i, stats.nodes,
 			         stats.with_data, stats.failing);
 		close_world(&w);
