@@ -156,6 +156,16 @@ install: build ## programs and man pages into PREFIX (/usr/local)
 	install -m 644 docs/man/kubemarla.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/man/kubemarla.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
+##@ On a cluster
+.PHONY: image deploy undeploy
+image: ## the image, with docker, podman or buildah (IMAGE, PCM_LIB=FILE)
+	$(Q)deploy/image/build.sh $(IMAGE)
+deploy: ## image, load into Minikube, apply, wait; DRY_RUN=1 prints the steps
+	$(Q)deploy/cluster.sh up
+undeploy: ## delete what deploy applied
+	$(Q)deploy/cluster.sh down
+
+##@ Tidying
 .PHONY: clean
 clean: ## remove build/
 	rm -rf build

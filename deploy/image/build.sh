@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds the image with docker, podman or buildah, whichever is there: build.sh [IMAGE]
+# With --builder it only says which.
 #
 #   IMAGE             name and tag (kubemarla:local)
 #   BUILDER           docker, podman or buildah (the first that works)
@@ -34,6 +35,10 @@ for candidate in docker podman buildah; do
 	[ -n "$builder" ] || ! works "$candidate" || builder=$candidate
 done
 [ -n "$builder" ] || die 'neither docker nor podman nor buildah works here; BUILDER names one'
+if [ "$image" = --builder ]; then
+	echo "$builder"
+	exit
+fi
 
 rm -rf "$context"
 mkdir -p "$context/source" "$context/pcm"

@@ -16,7 +16,8 @@ tmp=$(mktemp -d)
 patience_s=30
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubemarla/image
 image=localhost/kubemarla:test
-base=localhost/debian-bookworm
+# another one when other packages are wanted
+base=localhost/debian-bookworm:$(sha256sum deploy/dev/deps.sh | cut -c1-12)
 
 [ "$(id -u)" -eq 0 ] || die 'debootstrap and a chroot want root'
 deploy/dev/deps.sh image || die 'buildah or debootstrap are missing'
@@ -49,6 +50,8 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
 	buildah commit -q "$made" "$base" >/dev/null
 	buildah rm "$made" >/dev/null
 	rm -rf "$tmp/base"
+	buildah images --format '{{.Name}}:{{.Tag}}' | grep '^localhost/debian-bookworm:' |
+		while read -r old; do [ "$old" = "$base" ] || buildah rmi "$old" >/dev/null; done
 	: >"$tmp/log"
 	check 1 'base' "made in $(took_since "$start")"
 fi

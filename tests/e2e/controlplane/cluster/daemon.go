@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,8 @@ type Daemon struct {
 
 	dir, program, config string
 	args                 []string
+	client               *http.Client
+	scheme               string
 }
 
 // NewDaemon has a configuration and a free port, and does not run yet.
@@ -28,7 +31,8 @@ func NewDaemon(dir, name, program, config string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{Port: port, dir: dir, program: program, Process: &Process{Name: name}}
+	d := &Daemon{Port: port, dir: dir, program: program, Process: &Process{Name: name},
+		client: httpClient, scheme: "http"}
 	d.args = []string{"-l", fmt.Sprintf("127.0.0.1:%d", port)}
 	return d, d.Configure(config)
 }
@@ -52,14 +56,20 @@ func (d *Daemon) Start(env ...string) error {
 	})
 }
 
+// Secure has it asked by TLS.
+func (d *Daemon) Secure(config *tls.Config) {
+	d.scheme = "https"
+	d.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config}}
+}
+
 // URL is where the extender answers.
-func (d *Daemon) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", d.Port) }
+func (d *Daemon) URL() string { return fmt.Sprintf("%s://127.0.0.1:%d", d.scheme, d.Port) }
 
 // One that is stopped answers nobody.
 var httpClient = &http.Client{Timeout: 5 * time.Second}
 
 // Get asks the daemon.
-func (d *Daemon) Get(path string) ([]byte, error) { return get(httpClient, d.URL()+path) }
+func (d *Daemon) Get(path string) ([]byte, error) { return get(d.client, d.URL()+path) }
 
 func get(client *http.Client, url string) ([]byte, error) {
 	answer, err := client.Get(url)

@@ -3,8 +3,10 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -22,8 +24,14 @@ var minikube = []string{"minikube", "minikube-m02"}
 
 const overlay = "deploy/overlays/minikube"
 
-// Where the agents' pods are told to be: a loopback address each, since their port is the same.
-var agentAddress = map[string]string{"minikube": "127.77.0.1", "minikube-m02": "127.77.0.2"}
+// Where the agents' pods are told to be: a loopback address each, since their port is the same, and
+// others for each run.
+var agentAddress = map[string]string{"minikube": ownAddress(1), "minikube-m02": ownAddress(2)}
+
+func ownAddress(n int) string {
+	run := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 65+run/250%60, 1+run%250, n)
+}
 
 // install applies deploy/ to two nodes: the base, then the overlay over it, both until everything
 // is ready. Then it takes the identity that the scheduler pod has.
@@ -42,8 +50,8 @@ func (w *world) install(t *testing.T) {
 		}
 		w.ready(t, "daemonset/kubemarla-agent", "deployment/kubemarla-scheduler")
 	})
-	ok = t.Run("minikube-overlay-is-accepted", func(t *testing.T) {
-		t.Logf("kubectl apply --server-side -k %s:\n%s", overlay, w.applyAll(t, overlay))
+	ok = t.Run("make-deploy-puts-the-minikube-overlay-there", func(t *testing.T) {
+		t.Logf("make deploy:\n%s", w.script(t, "up"))
 		w.ready(t, "daemonset/kubemarla-agent", "daemonset/kubemarla-agent-host",
 			"deployment/kubemarla-scheduler")
 		w.oneAgentEach(t)
@@ -72,6 +80,22 @@ func (w *world) applyAll(t *testing.T, dir string) string {
 	return out
 }
 
+// script runs deploy/cluster.sh, that is make deploy and make undeploy, without the image, which no
+// node here would run.
+func (w *world) script(t *testing.T, verb string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(w.root, "deploy/cluster.sh"), verb)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+w.Kubeconfig("admin"), "SKIP_IMAGE=1",
+		"OVERLAY="+overlay, "KUBECTL="+filepath.Join(w.Bin, "kubectl"), "HOME="+w.Dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("deploy/cluster.sh %s: %v:\n%s", verb, err, out)
+	}
+	return string(out)
+}
+
 // ready waits for roll-outs. Pods are created by the real controllers and admitted by the real API
 // server; that their containers run is what the fake kubelets say.
 func (w *world) ready(t *testing.T, objects ...string) {
@@ -95,8 +119,8 @@ func (w *world) oneAgentEach(t *testing.T) {
 		for _, p := range pods.Items {
 			got = append(got, p.Labels["kubemarla.io/agent"]+" on "+p.Spec.NodeName+" at "+p.Status.PodIP)
 		}
-		if len(got) != 2 || !contains(got, "host on minikube at 127.77.0.1") ||
-			!contains(got, "node on minikube-m02 at 127.77.0.2") {
+		if len(got) != 2 || !contains(got, "host on minikube at "+agentAddress["minikube"]) ||
+			!contains(got, "node on minikube-m02 at "+agentAddress["minikube-m02"]) {
 			return fmt.Errorf("agents: %v", got)
 		}
 		return nil
@@ -215,9 +239,8 @@ func (s *scenario) hang(host, d *cluster.Daemon) {
 
 // uninstall deletes the overlay again: nothing is left of it.
 func (w *world) uninstall(t *testing.T) {
-	t.Run("undeploy-leaves-nothing", func(t *testing.T) {
-		_, err := w.Kubectl("", "delete", "-k", filepath.Join(w.root, overlay), "--ignore-not-found", "--timeout=120s")
-		must(t, err)
+	t.Run("make-undeploy-leaves-nothing", func(t *testing.T) {
+		w.script(t, "down")
 		out, err := w.Kubectl("", "api-resources", "--verbs=list", "-o", "name")
 		must(t, err)
 		kinds := strings.Join(strings.Fields(out), ",")

@@ -17,6 +17,7 @@ func TestCluster(t *testing.T) {
 	w.install(t)
 	w.run(t, "agents-are-asked", agentsAreAsked)
 	w.run(t, "doctor-finds-mistakes", doctorFindsMistakes)
+	w.run(t, "tls-is-spoken-everywhere", tlsIsSpokenEverywhere)
 	w.cordon(t, minikube) // what follows has nodes, and traces, of its own
 	must(t, w.kubelets.AddNodes(w.ctx, nodeNames("node", 0, 20), smallNode))
 	w.run(t, "unharmed-nodes-are-preferred", unharmedNodesArePreferred)
@@ -31,5 +32,6 @@ func TestCluster(t *testing.T) {
 	w.run(t, "a-watch-keeps-up", aWatchKeepsUp)
 	w.run(t, "killed-processes-come-back", killedProcessesComeBack)
 	w.run(t, "throughput-at-500-nodes", throughputAt500Nodes)
+	w.rightsAreThoseThatAreUsed(t)
 	w.uninstall(t)
 }

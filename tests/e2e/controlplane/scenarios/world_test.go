@@ -204,11 +204,17 @@ func (s *scenario) daemon(nodes []string, more string) *cluster.Daemon {
 // daemonOf starts one with a whole configuration.
 func (s *scenario) daemonOf(config string, env ...string) *cluster.Daemon {
 	s.Helper()
+	d := s.newDaemon(config)
+	s.start(d, env...)
+	return d
+}
+
+func (s *scenario) newDaemon(config string) *cluster.Daemon {
+	s.Helper()
 	s.daemons++
 	d, err := cluster.NewDaemon(s.Dir, fmt.Sprintf("kubemarlad-%d-%s", s.daemons, s.namespace),
 		filepath.Join(s.out, "kubemarlad"), config)
 	must(s.T, err)
-	s.start(d, env...)
 	return d
 }
 
@@ -232,8 +238,12 @@ func (s *scenario) scheduler(extender string) *cluster.Scheduler {
 // hastyScheduler has deploy/'s httpTimeout.
 func (s *scenario) hastyScheduler(extender string, change func(map[string]any)) *cluster.Scheduler {
 	s.Helper()
-	config, err := cluster.SchedulerConfig(
-		filepath.Join(s.root, "deploy/base/scheduler/scheduler-config.yaml"), s.identity, extender, change)
+	return s.schedulerOf("deploy/base/scheduler/scheduler-config.yaml", extender, change)
+}
+
+func (s *scenario) schedulerOf(file, extender string, change func(map[string]any)) *cluster.Scheduler {
+	s.Helper()
+	config, err := cluster.SchedulerConfig(filepath.Join(s.root, file), s.identity, extender, change)
 	must(s.T, err)
 	s.daemons++
 	k, err := s.NewScheduler(fmt.Sprintf("kube-scheduler-%d-%s", s.daemons, s.namespace), config, s.identity)
