@@ -31,6 +31,7 @@ struct cluster {
 	const char *keep; /* only those with that in their path; NULL = all */
 	int answer;       /* to all but the Lease; 0 = all is well */
 	int evict_answer; /* 0 = 201 */
+	int64_t slow_ns;  /* that every answer but of the Lease takes */
 	bool lease_taken; /* by another */
 	uint64_t versions;
 	char holder[256];
@@ -71,6 +72,7 @@ static int api_ask(void *ctx, const struct km_kube_request *r, struct km_buf *ou
 	(void)snprintf(kept->body, sizeof(kept->body), "%.*s", (int)r->body_len,
 	               r->body != NULL ? r->body : "");
 	k->requests += k->keep == NULL || strstr(r->path, k->keep) != NULL;
+	k->w.now_ns += k->slow_ns;
 	if (strstr(r->path, "/eviction") != NULL && k->evict_answer != 0)
 		return k->evict_answer;
 	if (k->answer != 0) {

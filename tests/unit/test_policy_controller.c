@@ -124,6 +124,27 @@ static void who_leads_no_longer_stops_at_once(void **state)
 	cluster_close(&k);
 }
 
+/* The first answer takes longer than the Lease lasts: the second policy is the next leader's. */
+static void a_round_ends_where_the_lease_does(void **state)
+{
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 3);
+	ticks(&k, calm, 6);
+	set_policy(&k, "slo", "web", "");
+	set_policy(&k, "too", "db", "");
+	k.slow_ns = 11 * S;
+	for (int i = 0; i < 5 && k.requests == 0; i++) {
+		k.w.now_ns += S;
+		controller_round(k.c);
+	}
+	assert_int_equal(k.requests, 1);
+	controller_round(k.c);
+	assert_int_equal(k.requests, 1);
+	cluster_close(&k);
+}
+
 static void another_term_keeps_what_the_api_has(void **state)
 {
 	struct km_view_policy p = { .namespace = name_of("shop"),
@@ -303,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_policy_too_many_is_told),
 		cmocka_unit_test(who_does_not_lead_writes_nothing),
 		cmocka_unit_test(who_leads_no_longer_stops_at_once),
+		cmocka_unit_test(a_round_ends_where_the_lease_does),
 		cmocka_unit_test(another_term_keeps_what_the_api_has),
 		cmocka_unit_test(a_write_that_fails_is_tried_again),
 		cmocka_unit_test(a_node_that_recovers_wakes_who_was_rejected),
