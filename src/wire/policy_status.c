@@ -238,13 +238,14 @@ static void read_move(const cJSON *m, struct km_status_move *out)
 {
 	if (!cJSON_IsObject(m))
 		return;
-	out->there = true;
 	out->unix_ns = time_of(m, "time");
 	text_of(m, "pod", out->pod, sizeof(out->pod));
 	text_of(m, "fromNode", out->from, sizeof(out->from));
 	out->gain_ratio = number_of(m, "gainRatio");
 	out->dry_run = cJSON_IsTrue(member(m, "dryRun"));
-	out->in_last_hour = (uint32_t)whole_of(m, "inLastHour", UINT32_MAX);
+	out->in_last_hour = (uint32_t)whole_of(m, "inLastHour", INT32_MAX);
+	/* Written as it was read it would be refused, and the status with it. */
+	out->there = out->unix_ns > 0 && isfinite(out->gain_ratio);
 }
 
 static int read_status(const cJSON *status, struct km_policy_status *s)

@@ -100,6 +100,10 @@ static void what_is_odd_is_not_there(void **state)
 		"{\"status\":[]}",
 		"{\"status\":{\"nodes\":{},\"conditions\":1}}",
 		"{\"status\":{\"lastRebalance\":[],\"matchedPods\":-3}}",
+		"{\"status\":{\"lastRebalance\":{\"time\":\"9999-12-31T23:59:59Z\",\"pod\":\"a\","
+		"\"fromNode\":\"b\",\"gainRatio\":0.5,\"dryRun\":false}}}",
+		"{\"status\":{\"lastRebalance\":{\"time\":\"2026-01-01T00:00:00Z\",\"pod\":\"a\"}}"
+		"}",
 		"{\"status\":{\"observedGeneration\":\"x\"}}",
 		"{\"status\":{\"conditions\":[1,{\"type\":\"Other\"}],\"nodes\":[{},1]}}",
 	};
