@@ -24,7 +24,8 @@ struct doctor_seen {
 	char lease_namespace[64];
 	char lease_name[64];
 	bool elects;
-	bool loopback; /* we are asked on loopback */
+	bool loopback;  /* we are asked on loopback */
+	char host[128]; /* where we are asked */
 };
 void doctor_scheduler(const struct doctor_scheduler *s, struct findings *f,
                       struct doctor_seen *seen);

@@ -32,6 +32,9 @@ int ward_get(struct ward *w, const char *about, struct km_json_slice *out, const
 bool ward_list(struct ward *w, const char *about, const char *path,
                void (*fn)(void *ctx, const struct km_json_slice *object), void *ctx);
 
+/* A key of a ConfigMap in our namespace. returns its text, owned; NULL = there is a finding. */
+char *ward_config(struct ward *w, const char *map, const char *key);
+
 /* doctor_rights.c: what the scheduler pod's account may. */
 void ward_rights(struct ward *w);
 /* doctor_scheduler_pod.c: Deployment, configuration, Leases. */

@@ -130,6 +130,7 @@ static void check_url(struct check *c)
 		return;
 	}
 	c->seen->loopback = doctor_is_loopback(u.host);
+	(void)snprintf(c->seen->host, sizeof(c->seen->host), "%s", u.host);
 	if (s != NULL && u.port != s->listen.port)
 		findings_add(c->f, FINDING_ERROR, about_ours(c, "urlPrefix"),
 		             "the port of listen.port", "make the two agree",

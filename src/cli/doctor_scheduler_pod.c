@@ -103,6 +103,25 @@ static void look_at_replicas(struct ward *w, const struct km_json_slice *deploym
 	             "%lld of %lld ready", (long long)ready, (long long)wanted);
 }
 
+/* Whether NO_PROXY exempts a host: by its name, by a domain that it ends with, by "*". */
+static bool is_listed(const char *no_proxy, const char *host)
+{
+	size_t host_len = strlen(host);
+
+	while (*no_proxy != '\0') {
+		size_t len = strcspn(no_proxy, ", ");
+		const char *tail = host_len >= len ? host + host_len - len : "";
+		bool whole = host_len == len || no_proxy[0] == '.' ||
+		             (host_len > len && tail[-1] == '.');
+
+		if (len > 0 && ((len == 1 && no_proxy[0] == '*') ||
+		                (whole && strncasecmp(tail, no_proxy, len) == 0)))
+			return true;
+		no_proxy += len + strspn(no_proxy + len, ", ");
+	}
+	return false;
+}
+
 static void look_at_proxy(struct ward *w, const struct container *c, bool scheduler,
                           const struct doctor_seen *seen)
 {
@@ -114,13 +133,14 @@ static void look_at_proxy(struct ward *w, const struct container *c, bool schedu
 	if (!scheduler) {
 		findings_add(w->f, FINDING_NOTE, about, "no proxy variables", "remove them",
 		             "%s, which kubemarlad does not use", c->proxy);
-	} else if (!seen->loopback) {
+	} else if (!seen->loopback &&
+	           (seen->host[0] == '\0' || !is_listed(c->no_proxy, seen->host))) {
 		findings_add(w->f, FINDING_ERROR, about,
 		             "no proxy variables, or NO_PROXY with the extender's host",
 		             "remove them, or add the host of urlPrefix to NO_PROXY",
 		             "%s, NO_PROXY=%.60s: calls to us go to the proxy", c->proxy,
 		             c->no_proxy);
-	} else if (strstr(c->no_proxy, "127.0.0.1") == NULL) {
+	} else if (seen->loopback && strstr(c->no_proxy, "127.0.0.1") == NULL) {
 		findings_add(w->f, FINDING_WARNING, about,
 		             "no proxy variables, or NO_PROXY with 127.0.0.1",
 		             "add NO_PROXY=127.0.0.1,localhost",
@@ -134,17 +154,16 @@ static void look_at_batching(struct ward *w, const struct container *c, unsigned
 	if (minor < BATCHING_SINCE || c->batching_off)
 		return;
 	findings_add(w->f, FINDING_NOTE, "kube-scheduler: OpportunisticBatching",
-	             "to know: see docs/DEPLOY.md",
+	             "to know: 1.35.4 and 1.36.3 leave it off where there are extenders",
 	             "--feature-gates=OpportunisticBatching=false asks us for each pod",
-	             "on by default in 1.%u: of identical pods that fill a node each, only the "
-	             "first is scored by us",
+	             "on by default in 1.%u: where it batches, only the first of identical pods "
+	             "is scored by us",
 	             minor);
 }
 
 /* ---- what the two are told ------------------------------------------------------------------- */
 
-/* returns the text of a key of a ConfigMap, owned by the caller; NULL = a finding, or none. */
-static char *config_text(struct ward *w, const char *map, const char *key)
+char *ward_config(struct ward *w, const char *map, const char *key)
 {
 	struct km_json_slice object;
 	struct km_json_slice value;
@@ -177,8 +196,8 @@ static char *config_text(struct ward *w, const char *map, const char *key)
 
 static void look_at_configuration(struct ward *w, struct doctor_seen *seen)
 {
-	char *ours = config_text(w, "kubemarla-config", "kubemarla.yaml");
-	char *theirs = config_text(w, "kubemarla-scheduler-config", "scheduler-config.yaml");
+	char *ours = ward_config(w, "kubemarla-config", "kubemarla.yaml");
+	char *theirs = ward_config(w, "kubemarla-scheduler-config", "scheduler-config.yaml");
 	struct km_settings settings = { .roles = 0 };
 	struct km_err err = { .code = 0 };
 	bool known = false;
