@@ -99,7 +99,7 @@ build: $(OUT)/kubemarlad $(OUT)/kubemarla $(OUT)/kubectl-marla $(OUT)/kubemarla-
 
 # Asked before anything is compiled, once for all goals (10 ms when nothing is missing). DEPS= skips
 # it, for libraries that did not come as Debian packages.
-DEPS ?= build $(if $(filter deps test fuzz bench lint,$(MAKECMDGOALS)),test) \
+DEPS ?= build $(if $(filter deps test fuzz bench lint e2e,$(MAKECMDGOALS)),test) \
 	$(if $(filter fuzz bench lint,$(MAKECMDGOALS)),dev)
 .PHONY: deps
 deps: ## install what is missing to build and test (apt; sudo when not root)

@@ -16,7 +16,8 @@ here=$out/e2e
 mkdir -p "$here"
 rm -f "$here/test-summary"
 
-# Processes of an earlier run end with it; this one is alone in its directories.
+# Two runs would be in each other's directories. The scenarios hold the lock, too, should this script
+# be killed; their processes end with them.
 exec 9>"$here/lock"
 flock -n 9 || {
 	echo "e2e: another run is using $here" >&2
@@ -27,10 +28,17 @@ tests/e2e/controlplane/build.sh "$here/bin" 9>&-
 
 root=$PWD
 case $out in /*) ;; *) out=$root/$out ;; esac
-status=0
+# Nothing works without what installs deploy/.
+[ -z "$pattern" ] || pattern="TestCluster/(base-is-accepted|minikube-overlay|$pattern)"
+# In the background, where a signal to this script is heard at once and passed on.
 (cd tests/e2e/controlplane/scenarios &&
-	timeout --kill-after=30s "$limit" "$out/e2e/bin/scenarios" -test.v -test.timeout 0 -root "$root" \
-		-out "$out" ${pattern:+-test.run "TestCluster/($pattern)"} 9>&-) >"$here/log" 2>&1 || status=$?
+	exec timeout --foreground --kill-after=30s "$limit" "$out/e2e/bin/scenarios" -test.v -test.timeout 0 \
+		-root "$root" -out "$out" ${pattern:+-test.run "$pattern"}) >"$here/log" 2>&1 &
+scenarios=$!
+trap 'kill "$scenarios"; wait "$scenarios" || true; exit 130' INT TERM HUP
+status=0
+wait "$scenarios" || status=$?
+trap - INT TERM HUP
 # A scenario's own lines, without the file they are said in.
 sed -n -e '/^=== RUN/d' -e '/^=== NAME/d' -e 's/^ *[a-z_0-9]*_test\.go:[0-9]*: /    /' -e p "$here/log"
 

@@ -14,6 +14,8 @@ out=$(cd "$out" && pwd)
 cd "$(dirname "$0")"
 
 go_version=1.26.8 # what an older Go is exchanged for; go.mod wants 1.26.0 at least
+# Some services have no HOME; Go wants one for its modules, too.
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubemarla
 jobs=${BUILD_JOBS:-2}
 # What a caller set would change what is built.
