@@ -56,6 +56,21 @@ cluster_version() { # v1.34.1 of v1.34.1-vendor.3+build
 		tr '\n' ' ' | sed -n 's/.*"serverVersion".*"gitVersion": *"\(v[0-9]*\.[0-9]*\.[0-9]*\).*/\1/p'
 }
 
+# Ends this when there is nobody to talk to; a dry run goes on.
+need_cluster() {
+	program=${kubectl%% *}
+	command -v "$program" >/dev/null || [ "${DRY_RUN:-0}" = 1 ] ||
+		die "no $program in PATH; KUBECTL names another"
+	version=$(cluster_version)
+	[ -n "$version" ] || die "no cluster answers: $kubectl version says why"
+}
+
+is_minikube() { # whether kubectl talks to it
+	# shellcheck disable=SC2086 # as above
+	context=$(asked "$profile" $kubectl config current-context)
+	[ "$context" = "$profile" ]
+}
+
 # The kustomization of $made: OVERLAY with our image, and kube-scheduler in the cluster's version.
 write_kustomization() { # VERSION
 	up=$(printf '%s' "$made" | sed 's/[^/][^/]*/../g')
@@ -72,18 +87,13 @@ write_kustomization() { # VERSION
 }
 
 load_image() {
-	# shellcheck disable=SC2086 # as above
-	context=$(asked "$profile" $kubectl config current-context)
 	archive=build/image.tar
-	case $context in
-	"$profile") ;;
-	*)
-		step "The context \"$context\" is no Minikube: push $image where its nodes find it, and say SKIP_IMAGE=1 next time"
+	if ! is_minikube; then
+		step "The context \"$context\" is no Minikube (PROFILE is \"$profile\"): push $image where its nodes find it, then make deploy SKIP_IMAGE=1"
+		[ "${DRY_RUN:-0}" = 1 ] || exit 1
 		return
-		;;
-	esac
+	fi
 	step "Load it into Minikube's nodes"
-	command -v minikube >/dev/null || [ "${DRY_RUN:-0}" = 1 ] || die 'no minikube in PATH'
 	rm -f "$archive"
 	builder=${BUILDER:-$(deploy/image/build.sh --builder)}
 	case $builder in
@@ -105,10 +115,12 @@ workloads() {
 up() {
 	[ -f "$overlay/kustomization.yaml" ] || die "OVERLAY: no kustomization in \"$overlay\""
 	case $overlay in /*) die "OVERLAY: \"$overlay\" is absolute, want a directory of this tree" ;; esac
-	case $image in *:*) ;; *) die "IMAGE: \"$image\" has no tag" ;; esac
-	version=$(cluster_version)
-	[ -n "$version" ] || die "no cluster answers: $kubectl version"
+	case ${image##*/} in *:*) ;; *) die "IMAGE: \"$image\" has no tag" ;; esac
+	need_cluster
 	if [ "${SKIP_IMAGE:-0}" != 1 ]; then
+		# known before minutes are spent on the image
+		! is_minikube || command -v minikube >/dev/null || [ "${DRY_RUN:-0}" = 1 ] ||
+			die 'no minikube in PATH, which loads the image; SKIP_IMAGE=1 if the nodes have it'
 		step "Build $image"
 		run deploy/image/build.sh "$image"
 		load_image
@@ -130,6 +142,7 @@ up() {
 			die "$object is not ready after $wait_s s"
 		fi
 	done
+	[ "${DRY_RUN:-0}" != 1 ] || return 0
 	cat <<-TEXT
 
 		KubeMarla is there. Pods choose it by their scheduler's name:
@@ -149,10 +162,15 @@ up() {
 }
 
 down() {
+	need_cluster
 	step "Delete $overlay"
 	kube delete -k "$overlay" --ignore-not-found --wait --timeout="${wait_s}s"
 	step 'Remove the annotation from nodes'
 	kube annotate nodes --all kubemarla.io/verdict-
+	if is_minikube && command -v minikube >/dev/null; then
+		step "Remove $image from Minikube's nodes"
+		run minikube -p "$profile" image rm "$image" || true # it may never have been there
+	fi
 	rm -rf "$made"
 }
 

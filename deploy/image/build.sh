@@ -40,6 +40,8 @@ if [ "$image" = --builder ]; then
 	exit
 fi
 
+git rev-parse --is-inside-work-tree >/dev/null 2>&1 ||
+	die 'the context is what git knows of the tree: want git and a clone of the repository'
 rm -rf "$context"
 mkdir -p "$context/source" "$context/pcm"
 git ls-files -z -- Makefile src include models deploy/dev docs/man |

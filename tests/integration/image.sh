@@ -14,6 +14,7 @@ tmp=$(mktemp -d)
 # shellcheck source=tests/support/daemon.sh
 . tests/support/daemon.sh
 patience_s=30
+export HOME="${HOME:-$(getent passwd 0 | cut -d: -f6)}"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubemarla/image
 image=localhost/kubemarla:test
 # another one when other packages are wanted

@@ -68,6 +68,13 @@ dry_run() { # VERB [VARIABLE=VALUE...]
 		echo "exit code $?" >>"$tmp/out"
 }
 
+real_run() { # VERB [VARIABLE=VALUE...]: it has to fail
+	verb=$1
+	shift
+	env PATH="$tmp/bin:$PATH" "$@" deploy/cluster.sh "$verb" >"$tmp/out" 2>&1 &&
+		echo "$verb $*: exit code 0" >>"$tmp/bad"
+}
+
 a_dry_run_changes_nothing() {
 	fake_cluster v1.34.1+vendor.2 minikube
 	dry_run up
@@ -105,14 +112,29 @@ mistakes_are_told() {
 	fake_cluster v1.34.1 minikube
 	dry_run up IMAGE=kubemarla
 	wants 'IMAGE: "kubemarla" has no tag'
+	dry_run up IMAGE=registry.invalid:5000/kubemarla
+	wants 'IMAGE: "registry.invalid:5000/kubemarla" has no tag'
 	dry_run up OVERLAY=deploy/nothing
 	wants 'OVERLAY: no kustomization in "deploy/nothing"'
 	dry_run sideways
 	wants 'saw "sideways", want up or down'
-	# no cluster, and no dry run: nothing is built first
+	# from here on it is no dry run: nothing is built first
+	real_run up KUBECTL=no-such-kubectl
+	wants 'no no-such-kubectl in PATH'
+	if [ ! -x /usr/bin/minikube ]; then
+		real_run up PATH="$tmp/bin:/usr/bin:/bin"
+		wants 'no minikube in PATH'
+	fi
+	[ ! -f "$tmp/changed" ] || cat "$tmp/changed" >>"$tmp/bad"
+	fake_cluster v1.34.1 production
+	real_run up BUILDER=true
+	wants 'The context "production" is no Minikube'
+	[ ! -f "$tmp/changed" ] || cat "$tmp/changed" >>"$tmp/bad"
 	printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/kubectl"
-	PATH="$tmp/bin:$PATH" deploy/cluster.sh up >"$tmp/out" 2>&1 && echo 'exit code 0' >>"$tmp/bad"
-	wants 'no cluster answers'
+	for verb in up down; do
+		real_run "$verb"
+		wants 'no cluster answers'
+	done
 }
 
 versions_agree() {
