@@ -111,34 +111,47 @@ func doctorFindsMistakes(s *scenario) {
 	}
 	for _, m := range mistakes {
 		s.plant(m.do)
-		found := false
-		var all []string
-		for _, f := range s.doctor() {
-			if before[f] {
-				continue
+		until(s.T, func() error { // the API server's authorizer hears of it a moment later
+			f, all := s.newFinding(before, m.want)
+			if f == nil {
+				return fmt.Errorf("%s: found %v, want one with %q", m.name, all, m.want)
 			}
-			all = append(all, f.String())
-			matches := true
-			for _, part := range m.want {
-				matches = matches && strings.Contains(f.String(), part)
-			}
-			if matches && !found {
-				s.Logf("%-16s %v", m.name, f)
-			}
-			found = found || matches
-		}
-		if !found {
-			s.Errorf("%s: found %v, want one with %q", m.name, all, m.want)
-		}
+			s.Logf("%-16s %v", m.name, *f)
+			return nil
+		})
 		_, err := s.Kubectl("", "apply", "--server-side", "--force-conflicts", "-k", filepath.Join(s.root, overlay))
 		must(s.T, err)
 	}
 	// apply takes back what deploy/ says, not what others added
 	_, err := s.Kubectl("", "set", "env", "-n", system, "deployment/kubemarla-scheduler", "HTTP_PROXY-")
 	must(s.T, err)
+	until(s.T, func() error {
+		for _, f := range s.doctor() {
+			if !standIn.MatchString(f.About) {
+				return fmt.Errorf("after all is mended: %v", f)
+			}
+		}
+		return nil
+	})
+}
+
+// newFinding returns the first that was not there before and has all the parts, and all new ones.
+func (s *scenario) newFinding(before map[finding]bool, parts []string) (*finding, []finding) {
+	s.Helper()
+	var found *finding
+	var all []finding
 	for _, f := range s.doctor() {
-		if !standIn.MatchString(f.About) {
-			s.Errorf("after all is mended: %v", f)
+		if before[f] {
+			continue
+		}
+		all = append(all, f)
+		matches := true
+		for _, part := range parts {
+			matches = matches && strings.Contains(f.String(), part)
+		}
+		if matches && found == nil {
+			found = &f
 		}
 	}
+	return found, all
 }
