@@ -31,9 +31,11 @@ for name in kubemarla-agent kubemarla-scheduler; do
 	openssl verify -CAfile "$dir/ca.crt" "$dir/$name.crt" >/dev/null
 done
 
+# Such that they also replace the Secrets of an earlier time.
 for name in kubemarla-agent kubemarla-scheduler; do
 	cat <<-TEXT
-		kubectl create secret generic $name-tls -n kubemarla-system --from-file=tls.crt=$dir/$name.crt \\
-		  --from-file=tls.key=$dir/$name.key --from-file=ca.crt=$dir/ca.crt
+		kubectl create secret generic $name-tls -n kubemarla-system --from-file=tls.crt="$dir/$name.crt" \\
+		  --from-file=tls.key="$dir/$name.key" --from-file=ca.crt="$dir/ca.crt" \\
+		  --dry-run=client -o yaml | kubectl apply --server-side -f -
 	TEXT
 done
