@@ -12,7 +12,7 @@
 
 #include "api_internal.h"
 
-#define REASONS_MAX     (5 + KM_VIEW_KINDS)
+#define REASONS_MAX     (4 + KM_API_TROUBLES_MAX + KM_VIEW_KINDS)
 #define REASON_MAX      192
 #define LOST_FOR_LONG_S 30
 
@@ -21,7 +21,7 @@ struct reasons {
 	size_t count;
 	bool ready;
 	char text[KM_VIEW_KINDS][REASON_MAX];
-	char more[REASON_MAX + 64];
+	char more[KM_API_TROUBLES_MAX][REASON_MAX + 64];
 };
 
 static bool any_data(struct km_api *api)
@@ -72,10 +72,10 @@ static void find_reasons(struct km_api *api, struct reasons *r)
 		r->reason[r->count++] = "starting or stopping";
 	if (api->view)
 		add_kubernetes(api, r);
-	if (api->more_trouble) {
-		api->more_trouble(api->more_trouble_ctx, r->more, sizeof(r->more));
-		if (r->more[0] != '\0')
-			r->reason[r->count++] = r->more;
+	for (size_t i = 0; api->more_trouble && i < KM_API_TROUBLES_MAX; i++) {
+		api->more_trouble(api->more_trouble_ctx, i, r->more[i], sizeof(r->more[i]));
+		if (r->more[i][0] != '\0')
+			r->reason[r->count++] = r->more[i];
 	}
 	if (api->decide) {
 		struct km_model *model = km_decide_get_model(api->decide);

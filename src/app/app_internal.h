@@ -186,6 +186,10 @@ const struct km_kube_credentials *app_kubernetes_credentials(const struct app *a
 int app_controller_create(struct app *a, struct km_err *err) KM_MUST_CHECK;
 int app_controller_start(struct app *a, struct km_err *err) KM_MUST_CHECK;
 
+/* trouble.c: the at-th thing that is wrong beside the API's own parts, for /readyz; "" = nothing.
+ */
+void app_trouble(void *ctx, size_t at, char *out, size_t size);
+
 /* reload.c: SIGHUP. All or nothing, but for keys that only a restart changes. */
 void app_reload(struct app *a);
 /* Makes the agent anew, by the same settings, when it finds that `auto` would take a better set. */

@@ -2,31 +2,9 @@
 /* The controller role: policies of a cluster are looked after, if there is a cluster. */
 #include "km/policy/controller.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "km/base/log.h"
 
 #include "app_internal.h"
-
-#define LATE_S 60 /* a round of one second that takes so long hangs */
-
-/* For /readyz: what keeps the controller from its work; "" = nothing. Any thread. */
-static void tell_trouble(void *ctx, char *out, size_t size)
-{
-	const struct app *a = ctx;
-	struct km_controller_health h;
-
-	out[0] = '\0';
-	km_controller_health(a->controller, &h);
-	if (h.leading && h.trouble[0] != '\0')
-		(void)snprintf(out, size, "controller: %s", h.trouble);
-	else if (!h.leading && h.holder[0] == '\0')
-		(void)snprintf(out, size, "controller: nobody is known to hold the Lease");
-	else if (h.round_age_s > LATE_S)
-		(void)snprintf(out, size, "controller: no round for %.0f s", h.round_age_s);
-}
 
 int app_controller_create(struct app *a, struct km_err *err)
 {
@@ -42,7 +20,6 @@ int app_controller_create(struct app *a, struct km_err *err)
 		.metrics = a->metrics,
 		.window_s = a->schema->window_s,
 	};
-	int rc;
 
 	if ((s->roles & KM_ROLE_CONTROLLER) == 0)
 		return 0;
@@ -54,12 +31,7 @@ int app_controller_create(struct app *a, struct km_err *err)
 	}
 	if (settings.prometheus[0] == '\0')
 		settings.prometheus = s->features.url;
-	rc = km_controller_create(&options, &a->controller, err);
-	if (rc == 0) {
-		a->api.more_trouble = tell_trouble;
-		a->api.more_trouble_ctx = a;
-	}
-	return rc;
+	return km_controller_create(&options, &a->controller, err);
 }
 
 int app_controller_start(struct app *a, struct km_err *err)

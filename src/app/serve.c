@@ -173,6 +173,8 @@ static int start_api(struct app *a, struct km_err *err)
 	a->api.metrics = a->metrics;
 	a->api.clock = a->clock;
 	a->api.version = KM_VERSION;
+	a->api.more_trouble = app_trouble;
+	a->api.more_trouble_ctx = a;
 	km_api_agent_set(&a->api, a->agent);
 	if (km_api_register_metrics(&a->api) != 0)
 		return km_err_set(err, ENOMEM, "metrics of the routes: out of memory");

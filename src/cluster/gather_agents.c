@@ -2,6 +2,7 @@
 /* Other agents: who there is, and what their answers say, turned into rows. */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,7 +156,8 @@ void km_gather_take(struct km_gather *g, uint64_t key, const struct km_gather_ro
 }
 
 /* The state of an agent that gave no rows; `answered`: but something that is no such answer. */
-static void note(struct km_gather *g, uint64_t key, enum gather_state state, bool answered)
+static void note(struct km_gather *g, uint64_t key, enum gather_state state, bool answered,
+                 const char *why)
 {
 	struct gather_agent *a;
 
@@ -165,6 +167,7 @@ static void note(struct km_gather *g, uint64_t key, enum gather_state state, boo
 	if (a != NULL) {
 		a->state = state;
 		a->taken = a->taken && !answered;
+		(void)snprintf(g->why, sizeof(g->why), "%s", why);
 	}
 	pthread_mutex_unlock(&g->lock);
 }
@@ -277,10 +280,19 @@ static bool same_window(const struct km_schema *schema, const struct km_features
 	        fabs(a->bin_s - schema->bin_s) < 1e-6);
 }
 
-static void complain(struct km_gather *g, int status, const char *why)
+/* An answer that is not taken. */
+static void refuse(struct km_gather *g, uint64_t key, enum gather_state state, int status,
+                   const char *why)
 {
+	char text[32];
+
+	if (why[0] == '\0') {
+		(void)snprintf(text, sizeof(text), "status %d", status);
+		why = text;
+	}
 	km_complain(&g->trouble, km_clock_mono_ns(g->clock), "cluster",
 	            "features of an agent not taken status=%d error=\"%s\"", status, why);
+	note(g, key, state, status == 200, why);
 }
 
 void km_gather_answer(struct km_gather *g, uint64_t key, int status, const char *body, size_t len,
@@ -296,8 +308,8 @@ void km_gather_answer(struct km_gather *g, uint64_t key, int status, const char 
 		return;
 	}
 	if (status != 200) {
-		complain(g, status, why != NULL && why->code != 0 ? why->text : "");
-		note(g, key, GATHER_FAILING, false);
+		refuse(g, key, GATHER_FAILING, status,
+		       why != NULL && why->code != 0 ? why->text : "");
 		return;
 	}
 	km_arena_reset(&g->arena);
@@ -306,16 +318,14 @@ void km_gather_answer(struct km_gather *g, uint64_t key, int status, const char 
 		rc = km_features_read_answer(reader, body, len, &g->arena, &answer, &err);
 	}
 	if (rc == 0 && !same_window(km_features_reader_schema(reader), &answer)) {
-		complain(g, status, "window or bin is not the model's");
-		note(g, key, GATHER_MISFIT, true);
+		refuse(g, key, GATHER_MISFIT, status, "window or bin is not the model's");
 		return;
 	}
 	if (rc == 0) {
 		rc = take_answer(g, key, km_features_reader_schema(reader), &answer, asked_mono_ns);
 	}
 	if (rc != 0) {
-		complain(g, status, err.code != 0 ? err.text : "out of memory");
-		note(g, key, GATHER_FAILING, true);
+		refuse(g, key, GATHER_FAILING, status, err.code != 0 ? err.text : "out of memory");
 		return;
 	}
 	km_counter_add(g->answers[GATHER_ANSWERING], 1);

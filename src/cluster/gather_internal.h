@@ -102,6 +102,7 @@ struct km_gather {
 	bool topology_due;
 	int64_t topology_ns, looked_ns, published_ns; /* when last */
 	uint64_t published;
+	char why[96]; /* an answer was not taken, last */
 
 	struct km_features_reader *reader; /* of the thread that answers, as is: */
 	struct km_arena arena;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the gatherer is doing: what came of answers, agents by state, nodes with data. */
+#include <string.h>
+
 #include "gather_internal.h"
 
 void km_gather_stats(struct km_gather *g, struct km_gather_stats *out)
@@ -11,6 +13,7 @@ void km_gather_stats(struct km_gather *g, struct km_gather_stats *out)
 	pthread_mutex_lock(&g->lock);
 	out->nodes = g->shown_count;
 	out->published = g->published;
+	memcpy(out->why, g->why, sizeof(out->why));
 	for (size_t i = 0; i < g->shown_count; i++) {
 		const struct gather_row *r = g->shown[i]->holder;
 

@@ -452,6 +452,7 @@ void km_controller_health(struct km_controller *c, struct km_controller_health *
 	*out = (struct km_controller_health){ .leading = km_lease_held(c->lease, NULL),
 		                              .round_age_s = NAN };
 	(void)km_lease_holder(c->lease, out->holder, sizeof(out->holder));
+	out->queries_failing = kpi_failing(c->kpi, out->query_error);
 	(void)pthread_mutex_lock(&c->lock);
 	if (c->round_ns != 0) {
 		out->round_age_s = (double)(now_ns - c->round_ns) * 1e-9;

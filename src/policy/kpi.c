@@ -256,6 +256,24 @@ const char *kpi_error(struct policy_kpi *k, uint64_t policy, char out[KPI_ERROR_
 	return out;
 }
 
+size_t kpi_failing(struct policy_kpi *k, char out[KPI_ERROR_MAX])
+{
+	size_t count = 0;
+
+	out[0] = '\0';
+	(void)pthread_mutex_lock(&k->lock);
+	for (size_t i = 0; i < k->count; i++) {
+		if (k->asked[i].error[0] == '\0') {
+			continue;
+		}
+		if (count++ == 0) {
+			(void)snprintf(out, KPI_ERROR_MAX, "%s", k->asked[i].error);
+		}
+	}
+	(void)pthread_mutex_unlock(&k->lock);
+	return count;
+}
+
 /* ---- asking ---- */
 
 static void make_address(struct policy_kpi *k, const char *query)

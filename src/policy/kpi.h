@@ -55,6 +55,9 @@ size_t kpi_values(struct policy_kpi *k, uint64_t policy, enum kpi_kind kind,
 /* What is wrong with the policy's questions, "spec.kpi.latencyQuery: ..."; "" = nothing. */
 const char *kpi_error(struct policy_kpi *k, uint64_t policy, char out[KPI_ERROR_MAX]);
 
+/* How many questions are not answered, and what is wrong with the first of them. */
+size_t kpi_failing(struct policy_kpi *k, char out[KPI_ERROR_MAX]);
+
 uint64_t kpi_name_key(const char *text, size_t len);
 
 /* For tests: asks all questions once, in the caller's thread. */

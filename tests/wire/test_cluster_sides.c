@@ -218,6 +218,10 @@ static void without_kubernetes_prometheus_says_which_nodes_there_are(void **stat
 	answer_fini(&a);
 	(void)km_server_free(server, 0);
 	wait_metric_is(d, "kubemarla_peers{state=\"failing\"}", 1);
+	daemon_request(d, "GET", "/readyz", NULL, &a);
+	assert_int_equal(a.status, 200);
+	assert_non_null(strstr(a.body, "features: nothing from Prometheus: "));
+	answer_fini(&a);
 }
 
 int main(void)

@@ -27,7 +27,9 @@ static void start_all(struct cluster *c)
 	               "roles: [extender, controller]\n" EXTENDER_MODEL
 	               "kubernetes: {kubeconfig: \"@DIR@/config\", namespace: kubemarla-system}\n"
 	               "features: {interval: 200ms, port: %d}\n"
-	               "decide: {maxAge: 1h}\n",
+	               "decide: {maxAge: 1h}\n"
+	               "controller: {interval: 1s, queryInterval: 1s, prometheus: "
+	               "\"http://127.0.0.1:1\"}\n",
 	               c->port);
 	wire_start(&c->extender, yaml);
 }
@@ -94,6 +96,30 @@ static void one_resource_that_is_refused_is_named(void **state)
 	}
 }
 
+/* A Prometheus that is not there, and an agent. */
+static void who_does_not_answer_is_named(void **state)
+{
+	struct cluster *c = *state;
+
+	fake_apiserver_put(&c->api, SPACES,
+	                   "{\"metadata\":{\"name\":\"shop\",\"labels\":{\"kubemarla.io/"
+	                   "trusted\":\"true\"}}}");
+	fake_apiserver_put(&c->api, POLICIES,
+	                   "{\"apiVersion\":\"kubemarla.io/v1alpha1\",\"kind\":"
+	                   "\"InterferencePolicy\",\"metadata\":{\"namespace\":\"shop\",\"name\":"
+	                   "\"asks\",\"generation\":1},\"spec\":{\"selector\":{},\"workload\":{"
+	                   "\"rpsQuery\":\"up\"}}}");
+	put_agent_pod(c, AGENTS, "blind"); /* nobody has its address */
+	start_all(c);
+	wait_for_agents(c);
+	wait_metric_is(&c->extender, "kubemarla_peers{state=\"failing\"}", 1);
+	assert_true(wire_wait_metric(&c->extender,
+	                             "kubemarla_controller_queries_total{result=\"failed\"}",
+	                             1) >= 1);
+	readyz_says(c, 200, "queries of policies: 1 without an answer: ",
+	            "features: nothing from 1 of 3 agents, last: ");
+}
+
 static void a_reload_in_the_middle_of_the_first_list_is_no_trouble(void **state)
 {
 	struct cluster *c = *state;
@@ -132,6 +158,7 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(one_resource_that_is_refused_is_named, set_up,
 		                                tear_down),
+		cmocka_unit_test_setup_teardown(who_does_not_answer_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_reload_in_the_middle_of_the_first_list_is_no_trouble, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_waits_for_no_server, set_up, tear_down),

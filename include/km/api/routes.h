@@ -37,6 +37,8 @@ struct km_api_stats {
 	struct km_counter *decode_errors;
 };
 
+#define KM_API_TROUBLES_MAX 3
+
 /* What the routes work on; all borrowed, all outliving the servers (but see `agent`). */
 struct km_api {
 	unsigned roles;              /* enum km_role: routes of other roles answer 404 */
@@ -47,8 +49,9 @@ struct km_api {
 	struct km_cluster *cluster;           /* NULL without any node */
 	struct km_cluster *own; /* what our own agent measures: often the same; NULL likewise */
 	struct km_view *view;   /* NULL without Kubernetes */
-	/* What else is to be said on /readyz, "" = nothing; NULL = nothing ever. Any thread. */
-	void (*more_trouble)(void *ctx, char *out, size_t size);
+	/* What else is to be said on /readyz, for each `at` below KM_API_TROUBLES_MAX, "" =
+	 * nothing; NULL = nothing ever. Any thread. */
+	void (*more_trouble)(void *ctx, size_t at, char *out, size_t size);
 	void *more_trouble_ctx;
 	pthread_mutex_t agent_lock; /* held for the microseconds of copying its status */
 	struct km_agent *agent;     /* NULL without the agent role; through km_api_agent_* */

@@ -97,6 +97,7 @@ struct km_gather_stats {
 	size_t with_data; /* of them, data not older than maxAge */
 	size_t agents, answering, failing, silent, misfit;
 	uint64_t published; /* pictures */
+	char why[96];       /* what was last wrong with an answer; "" = nothing was */
 };
 
 void km_gather_stats(struct km_gather *g, struct km_gather_stats *out);

@@ -52,9 +52,11 @@ void km_controller_free(struct km_controller *c); /* stops; NULL allowed */
 
 struct km_controller_health {
 	bool leading;
-	char holder[256];   /* of the Lease; "" = nobody, or not known yet */
-	double round_age_s; /* since the last round began; NaN = none did */
-	char trouble[192];  /* what the API server last refused us; "" = nothing */
+	char holder[256];       /* of the Lease; "" = nobody, or not known yet */
+	double round_age_s;     /* since the last round began; NaN = none did */
+	char trouble[192];      /* what the API server last refused us; "" = nothing */
+	size_t queries_failing; /* of policies */
+	char query_error[192];  /* of the first of them */
 };
 
 /* Any thread. */
