@@ -322,12 +322,15 @@ static void stop(struct app *a)
 	atomic_store(&a->api.ready, 0);
 	if (a->server != NULL)
 		km_server_quiesce(a->server);
-	cut += km_server_free(a->server, DRAIN_NS);
+	/* While requests in progress have their time: it may wait for an API server that hangs. */
+	km_controller_stop(a->controller);
+	left_ns = deadline_ns - km_clock_mono_ns(a->clock);
+	cut += km_server_free(a->server, left_ns > 0 ? left_ns : 0);
 	left_ns = deadline_ns - km_clock_mono_ns(a->clock);
 	cut += km_server_free(a->observe, left_ns > 0 ? left_ns : 0);
 	if (cut > 0)
 		km_log_warn("app", "requests cut off count=%u", cut);
-	km_controller_free(a->controller); /* its Lease is let go */
+	km_controller_free(a->controller);
 	app_kubernetes_stop(a);
 	km_api_agent_set(&a->api, NULL);
 	km_agent_free(a->agent);

@@ -151,6 +151,31 @@ static void a_stop_waits_for_no_server(void **state)
 	/* the end is tear_down's: it fails unless the daemon exits with 0 */
 }
 
+/* Another may lead at once, whoever still waits for an answer here. */
+static void the_lease_is_let_go_beside_requests_in_progress(void **state)
+{
+	static const char half[] =
+		"POST /filter HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{";
+	struct cluster *c = *state;
+	char *body = NULL;
+	char byte;
+	int fd;
+
+	start_all(c);
+	assert_true(wire_wait_metric(&c->extender, "kubemarla_controller_leader", 1) == 1);
+	fd = daemon_connect(&c->extender);
+	assert_true(wire_send(fd, half, sizeof(half) - 1));
+	readyz_says(c, 200, "", ""); /* by now it was read */
+	daemon_signal(&c->extender, SIGTERM);
+	assert_true(daemon_wait_log(&c->extender, 0, "lease released"));
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1); /* neither answered nor closed */
+	close(fd);
+	assert_int_equal(daemon_exit_code(&c->extender), 0);
+	body = fake_apiserver_last_body(&c->api, "PUT ");
+	assert_non_null(strstr(body, "\"holderIdentity\":\"\""));
+	free(body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +186,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_does_not_answer_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_reload_in_the_middle_of_the_first_list_is_no_trouble, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_lease_is_let_go_beside_requests_in_progress,
+		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_waits_for_no_server, set_up, tear_down),
 	};
 
