@@ -67,6 +67,7 @@ struct km_lease {
 	int64_t renewed_mono_ns; /* when the renewal that worked was asked for */
 	int64_t renewed_wall_ns;
 	char holder[IDENTITY_MAX];
+	int64_t holder_until_ns; /* monotonic; then nobody knows */
 };
 
 static void make_paths(struct km_lease *l)
@@ -159,8 +160,10 @@ bool km_lease_held(struct km_lease *l, int64_t *left)
 
 const char *km_lease_holder(struct km_lease *l, char *out, size_t size)
 {
+	int64_t now_ns = km_clock_mono_ns(l->clock);
+
 	(void)pthread_mutex_lock(&l->lock);
-	(void)snprintf(out, size, "%s", l->holder);
+	(void)snprintf(out, size, "%s", now_ns < l->holder_until_ns ? l->holder : "");
 	(void)pthread_mutex_unlock(&l->lock);
 	return out;
 }
@@ -172,6 +175,8 @@ static void set_holding(struct km_lease *l, bool holding, int64_t mono_ns, int64
 	l->renewed_mono_ns = mono_ns;
 	l->renewed_wall_ns = wall_ns;
 	(void)snprintf(l->holder, sizeof(l->holder), "%s", l->seen.holder);
+	l->holder_until_ns =
+		holding ? mono_ns + l->duration_ns : l->seen.since_ns + l->seen.duration_ns;
 	(void)pthread_mutex_unlock(&l->lock);
 }
 

@@ -125,6 +125,26 @@ static void who_leads_no_longer_stops_at_once(void **state)
 }
 
 /* The first answer takes longer than the Lease lasts: the second policy is the next leader's. */
+/* The right to the Lease is taken away from its holder: it is not thought to have it for ever. */
+static void who_may_not_renew_is_no_holder(void **state)
+{
+	struct km_controller_health h;
+	struct cluster k;
+
+	(void)state;
+	cluster_open(&k, 1);
+	ticks(&k, calm, 6);
+	km_controller_health(k.c, &h);
+	assert_true(h.leading);
+	assert_string_equal(h.holder, "us");
+	k.lease_answer = 403;
+	ticks(&k, calm, 18);
+	km_controller_health(k.c, &h);
+	assert_false(h.leading);
+	assert_string_equal(h.holder, "");
+	cluster_close(&k);
+}
+
 static void a_round_ends_where_the_lease_does(void **state)
 {
 	struct cluster k;
@@ -324,6 +344,7 @@ int main(void)
 		cmocka_unit_test(a_policy_too_many_is_told),
 		cmocka_unit_test(who_does_not_lead_writes_nothing),
 		cmocka_unit_test(who_leads_no_longer_stops_at_once),
+		cmocka_unit_test(who_may_not_renew_is_no_holder),
 		cmocka_unit_test(a_round_ends_where_the_lease_does),
 		cmocka_unit_test(another_term_keeps_what_the_api_has),
 		cmocka_unit_test(a_write_that_fails_is_tried_again),

@@ -55,7 +55,8 @@ bool km_lease_held(struct km_lease *l, int64_t *left_ns);
 /* On a clean stop, when nothing acts any more: lets it go at once. The thread of km_lease_step. */
 void km_lease_release(struct km_lease *l);
 
-/* Who holds it, as far as it was seen: "" = nobody, or not known. returns out. Any thread. */
+/* Who holds it, as far as it was seen within its duration: "" = nobody, or not known. returns out.
+ * Any thread. */
 const char *km_lease_holder(struct km_lease *l, char *out, size_t size);
 
 #endif
