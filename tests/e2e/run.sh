@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 
 out=${1:?usage: run.sh OUT [SCENARIO-PATTERN]}
 pattern=${2:-}
-limit=15m # warm it takes a third of that
+limit=25m # warm it takes a fifth of that
 here=$out/e2e
 mkdir -p "$here"
 rm -f "$here/test-summary"
