@@ -119,6 +119,17 @@ func until(t *testing.T, what func() error) {
 	must(t, cluster.Until(patience, nil, what))
 }
 
+// target reports a time beside what it should be. It fails nothing: how long things take is up to the
+// machine, too, and what never comes fails where it is waited for.
+func (s *scenario) target(what string, took, want time.Duration) {
+	s.Helper()
+	verdict := "met"
+	if took > want {
+		verdict = "MISSED"
+	}
+	s.Logf("%s: %.2f s, target %.0f s: %s", what, took.Seconds(), want.Seconds(), verdict)
+}
+
 // scenario is one of them: its own namespace, and its processes end with it.
 type scenario struct {
 	*testing.T
