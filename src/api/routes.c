@@ -147,6 +147,13 @@ void km_api_handle_observe(void *ctx, const struct km_http_request *req,
 	dispatch(ctx, req, reply, true);
 }
 
+static const char *refusal_code(int status)
+{
+	if (status == 413)
+		return "bodyTooLarge";
+	return status == 403 ? "forbidden" : "unavailable";
+}
+
 void km_api_refuse(void *ctx, int status, const char *message, struct km_http_reply *reply)
 {
 	static struct km_complain refusals = KM_COMPLAIN_INIT;
@@ -157,6 +164,6 @@ void km_api_refuse(void *ctx, int status, const char *message, struct km_http_re
 	km_complain(&refusals, km_clock_mono_ns(api->clock), KM_API_ROOM,
 	            "refused a request status=%d: %s%s", status, message,
 	            status == 413 ? "; nodeCacheCapable:true makes them small" : "");
-	km_api_error(reply, status, status == 413 ? "bodyTooLarge" : "unavailable", message);
+	km_api_error(reply, status, refusal_code(status), message);
 	km_counter_add(api->stats.route[KM_API_ROUTES_MAX - 1].code[km_api_code_slot(status)], 1);
 }

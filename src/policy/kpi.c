@@ -58,7 +58,7 @@ struct policy_kpi {
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t change;
 	bool stopping;
-	struct asked *asked; /* [count] */
+	struct asked *asked; /* [count], by policy and kind */
 	size_t count;
 };
 
@@ -151,14 +151,25 @@ void kpi_free(struct policy_kpi *k)
 
 /* ---- the table; under the lock ---- */
 
+static int compare_asked(const void *a, const void *b)
+{
+	const struct asked *l = a;
+	const struct asked *r = b;
+
+	if (l->policy != r->policy) {
+		return l->policy < r->policy ? -1 : 1;
+	}
+	return (l->kind > r->kind) - (l->kind < r->kind);
+}
+
 static struct asked *find(struct policy_kpi *k, uint64_t policy, enum kpi_kind kind)
 {
-	for (size_t i = 0; i < k->count; i++) {
-		if (k->asked[i].policy == policy && k->asked[i].kind == kind) {
-			return &k->asked[i];
-		}
+	const struct asked key = { .policy = policy, .kind = kind };
+
+	if (k->count == 0) {
+		return NULL;
 	}
-	return NULL;
+	return bsearch(&key, k->asked, k->count, sizeof(key), compare_asked);
 }
 
 int kpi_set(struct policy_kpi *k, const struct kpi_question *question, size_t count)
@@ -175,6 +186,7 @@ int kpi_set(struct policy_kpi *k, const struct kpi_question *question, size_t co
 		rc = fresh[i].query != NULL ? 0 : -ENOMEM;
 	}
 	if (rc == 0) {
+		qsort(fresh, count, sizeof(*fresh), compare_asked);
 		(void)pthread_mutex_lock(&k->lock);
 		for (size_t i = 0; i < count; i++) {
 			struct asked *was = find(k, fresh[i].policy, fresh[i].kind);

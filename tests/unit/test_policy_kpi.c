@@ -115,6 +115,31 @@ static void one_number_is_the_load(void **state)
 	assert_true(isnan(kpi_number(kpi, 7, KPI_LATENCY)));
 }
 
+static void questions_come_in_any_order(void **state)
+{
+	const struct kpi_question asked[] = { { 9, KPI_LATENCY, "c" },
+		                              { 3, KPI_BASELINE, "b" },
+		                              { 9, KPI_RPS, "d" },
+		                              { 3, KPI_RPS, "a" } };
+	const struct kpi_question again[] = { asked[3], asked[2], asked[1], asked[0] };
+
+	(void)state;
+	will_answer("a", 200, VECTOR(ONE("", "1")));
+	will_answer("b", 200, VECTOR(ONE("", "2")));
+	will_answer("c", 200, VECTOR(ONE("", "3")));
+	will_answer("d", 200, VECTOR(ONE("", "4")));
+	assert_int_equal(kpi_set(kpi, asked, 4), 0);
+	kpi_ask_all(kpi);
+	for (int round = 0; round < 2; round++) {
+		assert_true(kpi_number(kpi, 3, KPI_RPS) == 1);
+		assert_true(kpi_number(kpi, 3, KPI_BASELINE) == 2);
+		assert_true(kpi_number(kpi, 9, KPI_LATENCY) == 3);
+		assert_true(kpi_number(kpi, 9, KPI_RPS) == 4);
+		assert_int_equal(kpi_set(kpi, again, 4), 0);
+	}
+	assert_true(isnan(kpi_number(kpi, 4, KPI_RPS)));
+}
+
 static void latencies_are_of_pods_nodes_or_the_whole(void **state)
 {
 	static struct kpi_value value[KPI_VALUES_MAX];
@@ -199,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_number_is_the_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(questions_come_in_any_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(latencies_are_of_pods_nodes_or_the_whole, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(answers_age_and_belong_to_their_query, set_up,
