@@ -5,6 +5,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,9 +65,41 @@ func killedProcessesComeBack(s *scenario) {
 	must(s.T, s.StartApiserver())
 	s.reachable()
 	place("the API server is back", true)
+
+	s.expire(d)
+	ready()
+	place("its versions were too old", true)
 	if d.Gone() || k.Gone() {
 		s.Error("kubemarlad or kube-scheduler did not survive")
 	}
+}
+
+// expire lets the daemon hang until all versions that it has seen are compacted away: its watches end
+// with 410 Gone, and it lists anew.
+func (s *scenario) expire(d *cluster.Daemon) {
+	s.Helper()
+	gone := func() (float64, error) {
+		m, err := d.Metrics()
+		if err != nil {
+			return 0, err
+		}
+		return m.Sum("kubemarla_kube_watch_restarts_total", "reason", "gone"), nil
+	}
+	before, err := gone()
+	must(s.T, err)
+	must(s.T, d.Signal(syscall.SIGSTOP))
+	s.createMaps("meanwhile", 100)
+	s.compact()
+	s.restartApiserver()
+	s.reachable()
+	must(s.T, d.Signal(syscall.SIGCONT))
+	until(s.T, func() error {
+		now, err := gone()
+		if err == nil && now <= before {
+			err = fmt.Errorf("%.0f watches ended with 410 so far, as before", now)
+		}
+		return err
+	})
 }
 
 // forget is for a process that the scenario killed.
