@@ -308,6 +308,16 @@ void km_gather_set_max_age(struct km_gather *g, int64_t max_age_ns)
 	pthread_mutex_unlock(&g->lock);
 }
 
+int64_t km_gather_max_age(struct km_gather *g)
+{
+	int64_t max_age_ns;
+
+	pthread_mutex_lock(&g->lock);
+	max_age_ns = g->max_age_ns;
+	pthread_mutex_unlock(&g->lock);
+	return max_age_ns;
+}
+
 int km_gather_set_node(struct km_gather *g, struct km_name name)
 {
 	struct gather_node *n;

@@ -168,6 +168,67 @@ static void rows_are_made_of_one_query_a_metric(void **state)
 	close_world(&w);
 }
 
+#define OF(node, agent)            "\"node\":\"" node "\",\"instance\":\"" agent "\""
+#define TIER_OF(node, agent, tier) SERIES(OF(node, agent) ",\"tier\":\"" tier "\"", "1")
+#define MEAN_OF(node, agent, ipc)  SERIES(OF(node, agent) ",\"stat\":\"mean\"", ipc)
+
+/*
+ * Of a: the lower tier is fresher, the other fresh enough. Of b: the higher tier is too old. Of c:
+ * both alike, and the same one each time. Nothing of one agent gets into another's row.
+ */
+static void what_two_agents_tell_of_a_node_is_not_mixed(void **state)
+{
+	static const struct reply two[] = {
+		{ AGE,
+		  VECTOR(SERIES(OF("a", "host"), "9") "," SERIES(OF("a", "own"), "1") "," SERIES(
+			  OF("b", "host"),
+			  "16") "," SERIES(OF("b", "own"),
+		                           "2") "," SERIES(OF("c", "y"),
+		                                           "1") "," SERIES(OF("c", "x"), "2")),
+		  0 },
+		{ TIER,
+		  VECTOR(TIER_OF("a", "host", "uncore") "," TIER_OF("a", "own", "os") "," TIER_OF(
+			  "b", "host", "uncore") "," TIER_OF("b", "own", "os")),
+		  0 },
+		{ IPC,
+		  VECTOR(MEAN_OF("a", "host", "1") "," MEAN_OF("a", "own", "2") "," MEAN_OF(
+			  "b", "host",
+			  "3") "," MEAN_OF("b", "own",
+		                           "4") "," MEAN_OF("c", "x",
+		                                            "5") "," SERIES(OF("c", "y") ",\"stat\""
+		                                                                         ":\"p95\"",
+		                                                            "6")),
+		  0 },
+		{ .query = NULL },
+	};
+	static const struct {
+		const char *node;
+		enum km_tier tier;
+		double ipc, age_s;
+	} want[] = { { "a", KM_TIER_UNCORE, 1, 9 },
+		     { "b", KM_TIER_OS, 4, 2 },
+		     { "c", KM_TIER_NONE, 5, 2 } };
+	const struct km_cluster_snapshot *s;
+	struct world w;
+
+	(void)state;
+	open_world(&w, two);
+	one_round(&w);
+	s = km_cluster_get(w.cluster);
+	assert_int_equal(s->node_count, KM_ARRAY_LEN(want));
+	for (size_t i = 0; i < KM_ARRAY_LEN(want); i++) {
+		int64_t at = km_cluster_find(s, want[i].node, 1);
+		const struct km_host_features *f = s->node[at].features;
+		const double *row = km_host_features_row(f, s->node[at].row);
+
+		assert_int_equal(f->tier, want[i].tier);
+		assert_true(row[0] == want[i].ipc && isnan(row[1]));
+		assert_true(f->measured_mono_ns == 1000 * SECOND - (int64_t)(want[i].age_s * 1e9));
+	}
+	km_cluster_put(s);
+	close_world(&w);
+}
+
 /* What is there stays, ages, and is told to be failing. */
 static void a_round_without_an_answer_changes_nothing(void **state)
 {
@@ -206,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_made_of_one_query_a_metric),
+		cmocka_unit_test(what_two_agents_tell_of_a_node_is_not_mixed),
 		cmocka_unit_test(a_round_without_an_answer_changes_nothing),
 	};
 

@@ -52,6 +52,7 @@ void km_gather_step(struct km_gather *g);
 /* Rows of another schema from the next answers on. */
 void km_gather_set_schema(struct km_gather *g, const struct km_schema *schema);
 void km_gather_set_max_age(struct km_gather *g, int64_t max_age_ns);
+int64_t km_gather_max_age(struct km_gather *g);
 
 /* Kubernetes has a node of that name, or has no more. returns 0 or -ENOMEM. */
 int km_gather_set_node(struct km_gather *g, struct km_name name);
