@@ -42,9 +42,12 @@ trap - INT TERM HUP
 # A scenario's own lines, without the file they are said in.
 sed -n -e '/^=== RUN/d' -e '/^=== NAME/d' -e 's/^ *[a-z_0-9]*_test\.go:[0-9]*: /    /' -e p "$here/log"
 
-passed=$(grep -c '^    --- PASS' "$here/log") || true
-failed=$(grep -c '^    --- FAIL' "$here/log") || true
-skipped=$(grep -c -e '--- SKIP' "$here/log") || true
+count() { # PATTERN
+	awk -v pattern="$1" '$0 ~ pattern { n++ } END { print n + 0 }' "$here/log"
+}
+passed=$(count '^    --- PASS')
+failed=$(count '^    --- FAIL')
+skipped=$(count '--- SKIP')
 [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 [ "$skipped" -eq 0 ] || {
 	echo "e2e: $skipped skipped scenarios count as failed"
