@@ -29,13 +29,14 @@ OUT     := build$(if $(SAN),/$(FLAVOUR))
 OBJ     := build/obj/$(FLAVOUR)
 
 # ---- rooms -----------------------------------------------------------------------------------
-PROGRAM_ROOMS := app cli pcmd
+PROGRAM_ROOMS := app cli lab pcmd
 ROOMS := $(filter-out $(PROGRAM_ROOMS),$(notdir $(patsubst %/,%,$(dir $(wildcard src/*/*.c)))))
 ROOMS := $(sort $(ROOMS))
 LIB_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 APP_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/app/*.c)))
 CLI_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/cli/*.c)))
+LAB_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/lab/*.c)))
 PCM_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard src/pcmd/*.c)))
 LIB     := $(OBJ)/libkm.a
 
@@ -95,7 +96,7 @@ help: ## list the targets
 	      /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: $(OUT)/kubemarlad $(OUT)/kubemarla $(OUT)/kubectl-marla $(OUT)/kubemarla-pcm ## the programs into build/
+build: $(addprefix $(OUT)/,kubemarlad kubemarla kubectl-marla kubemarla-lab kubemarla-pcm) ## the programs into build/
 
 # Asked before anything is compiled, once for all goals (10 ms when nothing is missing). DEPS= skips
 # it, for libraries that did not come as Debian packages.
@@ -151,10 +152,11 @@ install: build ## programs and man pages into PREFIX (/usr/local)
 	install -m 755 build/kubemarla-pcm $(DESTDIR)$(PREFIX)/sbin/kubemarla-pcm
 	install -m 755 build/kubemarla $(DESTDIR)$(PREFIX)/bin/kubemarla
 	ln -sf kubemarla $(DESTDIR)$(PREFIX)/bin/kubectl-marla
+	install -m 755 build/kubemarla-lab $(DESTDIR)$(PREFIX)/bin/kubemarla-lab
 	install -m 644 docs/man/kubemarlad.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/kubemarla-pcm.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/kubemarla.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 644 docs/man/kubemarla.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/kubemarla.1 docs/man/kubemarla-lab.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
 ##@ On a cluster
 .PHONY: image deploy undeploy
@@ -171,7 +173,7 @@ clean: ## remove build/
 	rm -rf build
 
 # ---- rules -----------------------------------------------------------------------------------
-$(OBJ)/src/app/%.o $(OBJ)/src/cli/%.o $(OBJ)/src/pcmd/%.o: ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
+$(foreach r,$(PROGRAM_ROOMS),$(OBJ)/src/$(r)/%.o): ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
 $(foreach r,$(CONVERSION_ROOMS),$(eval $(OBJ)/src/$(r)/%.o: WARN += -Wconversion))
 
 $(OBJ)/%.o: %.c | deps
@@ -189,6 +191,10 @@ $(OUT)/kubemarlad: $(APP_OBJ) $(LIB)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(OUT)/kubemarla: $(CLI_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/kubemarla-lab: $(LAB_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -47,7 +47,7 @@ struct question {
 
 /* ---- options -------------------------------------------------------------------------------- */
 
-/* returns KM_CLI_OK, or -1 when the command is over with *code. */
+/* returns KM_COMMAND_OK, or -1 when the command is over with *code. */
 static int parse(int argc, char **argv, const char *usage, bool with_file, struct question *q,
                  int *code)
 {
@@ -71,15 +71,15 @@ static int parse(int argc, char **argv, const char *usage, bool with_file, struc
 		} else if (opt == 'j') {
 			q->json = true;
 		} else if (!km_cli_tls_option(&q->tls, opt, optarg)) {
-			*code = km_cli_usage(usage, opt == 'h');
+			*code = km_command_usage(usage, opt == 'h');
 			return -1;
 		}
 	}
 	if (optind < argc) {
-		*code = km_cli_usage(usage, 0);
+		*code = km_command_usage(usage, 0);
 		return -1;
 	}
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -107,9 +107,9 @@ static int read_request(const char *file, struct km_buf *out)
 	                                : km_file_read(file, REQUEST_MAX, out, &err);
 
 	if (rc == 0)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	fprintf(stderr, "kubemarla: %s\n", err.text);
-	return KM_CLI_USAGE;
+	return KM_COMMAND_USAGE;
 }
 
 /* ---- the commands --------------------------------------------------------------------------- */
@@ -125,11 +125,11 @@ static int show_nodes(struct question *q)
 	km_client_table_init(&t);
 	km_cli_wanted_features(&t);
 	code = km_cli_remote_fetch(&q->remote, "/v1/nodes", NULL, &answer);
-	if (code == KM_CLI_OK && km_client_read_nodes(&t, answer.data, answer.len, &err) != 0)
+	if (code == KM_COMMAND_OK && km_client_read_nodes(&t, answer.data, answer.len, &err) != 0)
 		code = km_cli_tell(&err);
-	if (code == KM_CLI_OK && q->json)
+	if (code == KM_COMMAND_OK && q->json)
 		fwrite(answer.data, 1, answer.len, stdout);
-	else if (code == KM_CLI_OK)
+	else if (code == KM_COMMAND_OK)
 		code = km_cli_print_nodes(&t);
 	km_client_table_fini(&t);
 	km_buf_fini(&answer);
@@ -177,15 +177,15 @@ static int show_answers(struct question *q)
 		km_buf_init(&answer[i]);
 	km_client_table_init(&t);
 	code = read_request(q->file, &request);
-	for (size_t i = 0; i < KM_ARRAY_LEN(questions) && code == KM_CLI_OK; i++) {
+	for (size_t i = 0; i < KM_ARRAY_LEN(questions) && code == KM_COMMAND_OK; i++) {
 		code = km_cli_remote_fetch(&q->remote, questions[i].path, &request, &answer[i]);
-		if (code == KM_CLI_OK &&
+		if (code == KM_COMMAND_OK &&
 		    questions[i].read(&t, answer[i].data, answer[i].len, &err) != 0)
 			code = km_cli_tell(&err);
 	}
-	if (code == KM_CLI_OK && q->json)
+	if (code == KM_COMMAND_OK && q->json)
 		print_json(answer);
-	else if (code == KM_CLI_OK)
+	else if (code == KM_COMMAND_OK)
 		code = km_cli_print_answers(&t);
 	km_client_table_fini(&t);
 	for (size_t i = 0; i < KM_ARRAY_LEN(questions); i++)
@@ -197,12 +197,12 @@ static int show_answers(struct question *q)
 static int run(int argc, char **argv, const char *usage, bool with_file)
 {
 	struct question q;
-	int code = KM_CLI_OK;
+	int code = KM_COMMAND_OK;
 
 	if (parse(argc, argv, usage, with_file, &q, &code) != 0)
 		return code;
 	code = km_cli_remote_begin(&q.remote, q.server, &q.tls);
-	if (code == KM_CLI_OK)
+	if (code == KM_COMMAND_OK)
 		code = q.file != NULL ? show_answers(&q) : show_nodes(&q);
 	km_cli_remote_end(&q.remote);
 	return code;

@@ -66,7 +66,7 @@ static int best_first(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->name, y->name);
 }
 
-static void put_number(struct km_cli_table *t, struct km_buf *scratch, int digits, double value,
+static void put_number(struct km_table *t, struct km_buf *scratch, int digits, double value,
                        const char *unit)
 {
 	km_buf_clear(scratch);
@@ -76,10 +76,10 @@ static void put_number(struct km_cli_table *t, struct km_buf *scratch, int digit
 		km_buf_printf(scratch, "%.3g%s", value, unit);
 	else
 		km_buf_char(scratch, '-');
-	km_cli_table_cell(t, km_buf_cstr(scratch));
+	km_table_cell(t, km_buf_cstr(scratch));
 }
 
-static void put_prediction(struct km_cli_table *t, struct km_buf *scratch,
+static void put_prediction(struct km_table *t, struct km_buf *scratch,
                            const struct km_client_node *n)
 {
 	put_number(t, scratch, 2, n->slowdown, "");
@@ -88,7 +88,7 @@ static void put_prediction(struct km_cli_table *t, struct km_buf *scratch,
 		km_buf_printf(scratch, "%.2f - %.2f", n->low, n->high);
 	else
 		km_buf_char(scratch, '-');
-	km_cli_table_cell(t, km_buf_cstr(scratch));
+	km_table_cell(t, km_buf_cstr(scratch));
 	put_number(t, scratch, 0, n->score, "");
 }
 
@@ -123,12 +123,12 @@ static void print_question(const struct km_client_table *t)
 static int tell_no_memory(void)
 {
 	fprintf(stderr, "kubemarla: out of memory printing the table\n");
-	return KM_CLI_FAILED;
+	return KM_COMMAND_FAILED;
 }
 
 int km_cli_print_answers(struct km_client_table *t)
 {
-	static const struct km_cli_column columns[] = {
+	static const struct km_table_column columns[] = {
 		{ "NODE", false, false, NAME_LEAST },
 		{ "TIER", false, false, 0 },
 		{ "SLOWDOWN", true, false, 0 },
@@ -137,32 +137,32 @@ int km_cli_print_answers(struct km_client_table *t)
 		{ "FILTER", false, false, 0 },
 		{ "MAIN REASON", false, false, REASON_LEAST },
 	};
-	struct km_cli_table table;
+	struct km_table table;
 	struct km_buf scratch;
 	int rc;
 
 	km_buf_init(&scratch);
-	km_cli_table_init(&table, columns, KM_ARRAY_LEN(columns));
+	km_table_init(&table, columns, KM_ARRAY_LEN(columns));
 	if (t->count > 0)
 		qsort(t->node, t->count, sizeof(*t->node), best_first);
 	for (size_t i = 0; i < t->count; i++) {
 		const struct km_client_node *n = &t->node[i];
 
-		km_cli_table_cell(&table, n->name);
-		km_cli_table_cell(&table, or_dash(n->tier));
+		km_table_cell(&table, n->name);
+		km_table_cell(&table, or_dash(n->tier));
 		put_prediction(&table, &scratch, n);
-		km_cli_table_cell(&table, passes(n) ? KM_CLIENT_PASS : "reject");
-		km_cli_table_cell(&table, reason_of(n));
+		km_table_cell(&table, passes(n) ? KM_CLIENT_PASS : "reject");
+		km_table_cell(&table, reason_of(n));
 	}
 	print_question(t);
-	rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
+	rc = km_table_print(&table, stdout, km_table_terminal_width());
 	if (t->count == 0)
 		printf("The request names no node.\n");
 	if (t->cut)
 		printf("\nMore nodes than /v1/explain gives main reasons for.\n");
-	km_cli_table_fini(&table);
+	km_table_fini(&table);
 	km_buf_fini(&scratch);
-	return rc == 0 ? KM_CLI_OK : tell_no_memory();
+	return rc == 0 ? KM_COMMAND_OK : tell_no_memory();
 }
 
 static bool anybody_has(const struct km_client_table *t, size_t f)
@@ -174,7 +174,7 @@ static bool anybody_has(const struct km_client_table *t, size_t f)
 	return false;
 }
 
-static void put_feature(struct km_cli_table *t, struct km_buf *scratch, size_t f, double value)
+static void put_feature(struct km_table *t, struct km_buf *scratch, size_t f, double value)
 {
 	char *unit;
 
@@ -187,12 +187,12 @@ static void put_feature(struct km_cli_table *t, struct km_buf *scratch, size_t f
 	unit = km_buf_ok(scratch) ? strchr(scratch->data, ' ') : NULL;
 	if (unit != NULL && strpbrk(unit, "B%") == NULL)
 		*unit = '\0'; /* the title says it; of bytes and shares it is the scale */
-	km_cli_table_cell(t, km_buf_ok(scratch) ? scratch->data : "");
+	km_table_cell(t, km_buf_ok(scratch) ? scratch->data : "");
 }
 
 int km_cli_print_nodes(struct km_client_table *t)
 {
-	struct km_cli_column columns[6 + FEATURES] = {
+	struct km_table_column columns[6 + FEATURES] = {
 		{ "NODE", false, false, NAME_LEAST },
 		{ "TIER", false, false, 0 },
 		{ "AGE", true, false, 0 },
@@ -202,33 +202,33 @@ int km_cli_print_nodes(struct km_client_table *t)
 	};
 	size_t shown[FEATURES];
 	size_t count = 0;
-	struct km_cli_table table;
+	struct km_table table;
 	struct km_buf scratch;
 	int rc;
 
 	for (size_t f = 0; f < FEATURES; f++) {
 		if (!anybody_has(t, f))
 			continue;
-		columns[6 + count] = (struct km_cli_column){ feature_title[f], true, true, 0 };
+		columns[6 + count] = (struct km_table_column){ feature_title[f], true, true, 0 };
 		shown[count++] = f;
 	}
 	km_buf_init(&scratch);
-	km_cli_table_init(&table, columns, 6 + count);
+	km_table_init(&table, columns, 6 + count);
 	for (size_t i = 0; i < t->count; i++) {
 		const struct km_client_node *n = &t->node[i];
 
-		km_cli_table_cell(&table, n->name);
-		km_cli_table_cell(&table, or_dash(n->tier));
+		km_table_cell(&table, n->name);
+		km_table_cell(&table, or_dash(n->tier));
 		put_number(&table, &scratch, 1, n->age_s, " s");
 		put_prediction(&table, &scratch, n);
 		for (size_t c = 0; c < count; c++)
 			put_feature(&table, &scratch, shown[c], n->feature[shown[c]]);
 	}
 	print_question(t);
-	rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
+	rc = km_table_print(&table, stdout, km_table_terminal_width());
 	if (t->count == 0)
 		printf("It knows no nodes: its configuration names none.\n");
-	km_cli_table_fini(&table);
+	km_table_fini(&table);
 	km_buf_fini(&scratch);
-	return rc == 0 ? KM_CLI_OK : tell_no_memory();
+	return rc == 0 ? KM_COMMAND_OK : tell_no_memory();
 }

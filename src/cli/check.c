@@ -69,25 +69,25 @@ static int print_model(const struct km_settings *s)
 
 	if (s->model_path[0] == '\0') {
 		printf("model     none: answers will be neutral\n");
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	}
 	km_model_thread_init();
 	rc = km_model_open(s->model_path, &model, &err);
 	if (rc == -ENOENT) {
 		printf("model     %s is absent: answers will be neutral\n", s->model_path);
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	}
 	if (rc != 0) {
 		printf("model     %s is refused: answers will be neutral\n", s->model_path);
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
 	km_model_info(model, &info);
 	printf("model     %s  %s  %016" PRIx64 "  %u features, tier %s\n", s->model_path, info.name,
 	       info.hash, km_model_schema(model)->count,
 	       km_tier_name(km_model_schema(model)->tier));
 	km_model_unref(model);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 /* Two that say the same are no mistake, but nobody means it. */
@@ -100,11 +100,11 @@ static int print_policies(const struct km_settings *s)
 	size_t dead;
 
 	if (path[0] == '\0')
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	if (km_policy_file_load(path, s->decide.trusted_namespaces, &p, &err) != 0) {
 		printf("policies  %s is refused: the daemon will not start\n", path);
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
 	dead = km_policies_conflicts(p, pair, 1);
 	printf("policies  %s  %zu", path, km_policies_count(p));
@@ -113,7 +113,7 @@ static int print_policies(const struct km_settings *s)
 		       km_policies_at(p, pair[0][1])->name, km_policies_at(p, pair[0][0])->name);
 	putchar('\n');
 	km_policies_unref(p);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 static void print_roles(const struct km_settings *s)
@@ -142,25 +142,25 @@ int km_cli_check(int argc, char **argv)
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		if (opt != 'c')
-			return km_cli_usage(check_usage, opt == 'h');
+			return km_command_usage(check_usage, opt == 'h');
 		path = optarg;
 	}
 	if (path == NULL && optind < argc)
 		path = argv[optind++]; /* `kubemarla check FILE` is what one types */
 	if (optind < argc)
-		return km_cli_usage(check_usage, 0);
+		return km_command_usage(check_usage, 0);
 	rc = path != NULL ? km_config_load(path, &s, &err) : km_config_defaults(&s);
 	if (rc != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.code != 0 ? err.text : "out of memory");
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
 	printf("%s: valid\n", path != NULL ? path : "defaults");
 	print_roles(&s);
 	print_nodes(&s);
 	print_sources(&s);
 	rc = print_policies(&s);
-	if (print_model(&s) != KM_CLI_OK)
-		rc = KM_CLI_FAILED;
+	if (print_model(&s) != KM_COMMAND_OK)
+		rc = KM_COMMAND_FAILED;
 	km_settings_fini(&s);
 	return rc;
 }
@@ -179,18 +179,18 @@ int km_cli_config(int argc, char **argv)
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt != 'm')
-			return km_cli_usage(config_usage, opt == 'h');
+			return km_command_usage(config_usage, opt == 'h');
 		man = true;
 	}
 	if (optind < argc)
-		return km_cli_usage(config_usage, 0);
+		return km_command_usage(config_usage, 0);
 	km_buf_init(&out);
 	if (man)
 		km_config_describe_mdoc(&out);
 	else
 		km_config_describe_text(&out);
 	fwrite(out.data, 1, out.len, stdout);
-	opt = km_buf_ok(&out) ? KM_CLI_OK : KM_CLI_FAILED;
+	opt = km_buf_ok(&out) ? KM_COMMAND_OK : KM_COMMAND_FAILED;
 	km_buf_fini(&out);
 	return opt;
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Inside the tool: a subcommand is a row in the table of main.c and one function in a file of its
- * own. A command parses its own arguments (getopt_long, optind starts at 1), answers --help itself,
- * prints results to stdout and what is wrong to stderr.
- */
+/* Inside the tool: a subcommand is a row in the table of main.c and one function in a file of its
+ * own, as km/command/command.h wants them. */
 #ifndef KM_CLI_INTERNAL_H
 #define KM_CLI_INTERNAL_H
 
@@ -14,20 +11,9 @@
 
 #include "km/base/buf.h"
 #include "km/base/err.h"
+#include "km/command/command.h"
+#include "km/command/table.h"
 #include "km/net/client.h"
-
-/* Exit codes of every command. */
-enum km_cli_exit {
-	KM_CLI_OK = 0,
-	KM_CLI_FAILED = 1, /* asked well, but it did not work */
-	KM_CLI_USAGE = 2,  /* bad arguments or a bad file */
-};
-
-struct km_cli_command {
-	const char *name;
-	const char *one_line;              /* in the list of `kubemarla help` */
-	int (*run)(int argc, char **argv); /* argv[0] is the command; returns enum km_cli_exit */
-};
 
 /* The daemon's configuration: check.c */
 int km_cli_check(int argc, char **argv);
@@ -94,7 +80,7 @@ bool km_cli_tls_option(struct km_client_tls *tls, int opt, const char *arg);
 int km_cli_remote_fetch(struct km_cli_remote *r, const char *path, const struct km_buf *body,
                         struct km_buf *out);
 
-/* Prints an error's text. returns KM_CLI_FAILED. */
+/* Prints an error's text. returns KM_COMMAND_FAILED. */
 struct km_err;
 int km_cli_tell(const struct km_err *err);
 
@@ -103,45 +89,5 @@ struct km_client_table;
 void km_cli_wanted_features(struct km_client_table *t); /* before /v1/nodes is read */
 int km_cli_print_answers(struct km_client_table *t);
 int km_cli_print_nodes(struct km_client_table *t);
-
-/*
- * For a command's own options: prints `usage` to stdout (asked for) or to stderr. returns the exit
- * code that goes with it.
- */
-int km_cli_usage(const char *usage, int asked);
-
-/* ---- tables: table.c ---- */
-
-struct km_cli_column {
-	const char *title;
-	bool right;     /* aligned to the right: numbers */
-	bool optional;  /* left out where the terminal is too narrow, the rightmost first */
-	unsigned least; /* then cut to this width; 0 = never cut */
-};
-
-struct km_cli_table {
-	const struct km_cli_column *column; /* [columns], borrowed */
-	size_t columns;
-	struct km_buf text; /* cells, each with its NUL */
-	size_t *cell;       /* [cells], where each begins: row by row */
-	size_t cells;
-	size_t cap;
-};
-
-void km_cli_table_init(struct km_cli_table *t, const struct km_cli_column *column, size_t columns);
-void km_cli_table_fini(struct km_cli_table *t);
-
-/* Adds the next cell, row by row; copied. */
-void km_cli_table_cell(struct km_cli_table *t, const char *text);
-
-/* Prints titles and whole rows, at most `limit` columns wide if that can be; 0 = as wide as they
- * are. returns 0, or -1 when memory ran out. */
-int km_cli_table_print(const struct km_cli_table *t, FILE *to, unsigned limit);
-
-/* A text from anywhere, what could steer a terminal as '?'. */
-void km_cli_put_text(FILE *to, const char *text);
-
-/* Columns of the terminal on standard output; 0 when it is none. */
-unsigned km_cli_terminal_width(void);
 
 #endif

@@ -105,11 +105,11 @@ static bool parse(int argc, char **argv, struct question *q, int *code)
 	if (opt == -1 && optind == argc &&
 	    (!q->node || (!q->cluster && q->scheduler_config == NULL)))
 		return true;
-	*code = km_cli_usage(usage, opt == 'h');
+	*code = km_command_usage(usage, opt == 'h');
 	return false;
 }
 
-/* returns KM_CLI_OK or KM_CLI_USAGE, which was told. */
+/* returns KM_COMMAND_OK or KM_COMMAND_USAGE, which was told. */
 static int look_at_scheduler(const struct question *q, struct findings *f)
 {
 	struct km_settings settings = { .roles = 0 };
@@ -138,14 +138,14 @@ static int look_at_scheduler(const struct question *q, struct findings *f)
 	}
 	km_buf_fini(&text);
 	km_settings_fini(&settings);
-	return rc == 0 ? KM_CLI_OK : KM_CLI_USAGE;
+	return rc == 0 ? KM_COMMAND_OK : KM_COMMAND_USAGE;
 }
 
 int km_cli_doctor(int argc, char **argv)
 {
 	struct question q = { .preset = "kubemarla-system" };
 	struct findings f;
-	int rc = KM_CLI_OK;
+	int rc = KM_COMMAND_OK;
 
 	q.where = (struct km_kubernetes_settings){ .kubeconfig = q.none,
 		                                   .context = q.none,
@@ -157,9 +157,9 @@ int km_cli_doctor(int argc, char **argv)
 	findings_init(&f);
 	if (q.scheduler_config != NULL)
 		rc = look_at_scheduler(&q, &f);
-	if (rc == KM_CLI_OK && q.cluster)
+	if (rc == KM_COMMAND_OK && q.cluster)
 		doctor_cluster(&(struct doctor_cluster){ &q.where, q.extender }, &f);
-	if (rc == KM_CLI_OK)
+	if (rc == KM_COMMAND_OK)
 		rc = findings_print(&f, q.json);
 	findings_fini(&f);
 	return rc;

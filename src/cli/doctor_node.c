@@ -106,18 +106,18 @@ static const char *node_cpus(const struct patient *p, const struct km_node_setti
 
 static int print_table(const struct patient *p)
 {
-	static const struct km_cli_column sources[] = { { .title = "SOURCE" },
-		                                        { .title = "STATE" },
-		                                        { .title = "GIVES, OR WHY NOT" } };
-	static const struct km_cli_column nodes[] = { { .title = "NODE" },
-		                                      { .title = "CPUS FROM" },
-		                                      { .title = "CPUS" } };
-	struct km_cli_table t;
+	static const struct km_table_column sources[] = { { .title = "SOURCE" },
+		                                          { .title = "STATE" },
+		                                          { .title = "GIVES, OR WHY NOT" } };
+	static const struct km_table_column nodes[] = { { .title = "NODE" },
+		                                        { .title = "CPUS FROM" },
+		                                        { .title = "CPUS" } };
+	struct km_table t;
 	struct km_buf text;
 	int rc;
 
 	km_buf_init(&text);
-	km_cli_table_init(&t, sources, KM_ARRAY_LEN(sources));
+	km_table_init(&t, sources, KM_ARRAY_LEN(sources));
 	for (size_t i = 0; i < p->found.count; i++) {
 		const struct km_preflight_row *row = &p->found.row[i];
 
@@ -128,22 +128,22 @@ static int print_table(const struct patient *p)
 			km_buf_printf(&text, " (%s)", row->offer.note);
 		if (row->why[0] != '\0')
 			km_buf_printf(&text, "%s%s", text.len > 0 ? "; " : "", row->why);
-		km_cli_table_cell(&t, row->ops->name);
-		km_cli_table_cell(&t, state_of(row));
-		km_cli_table_cell(&t, km_buf_cstr(&text));
+		km_table_cell(&t, row->ops->name);
+		km_table_cell(&t, state_of(row));
+		km_table_cell(&t, km_buf_cstr(&text));
 	}
-	rc = km_cli_table_print(&t, stdout, 0);
-	km_cli_table_fini(&t);
+	rc = km_table_print(&t, stdout, 0);
+	km_table_fini(&t);
 	printf("\ntier %s\n\n", km_tier_name(km_preflight_tier(&p->found)));
-	km_cli_table_init(&t, nodes, KM_ARRAY_LEN(nodes));
+	km_table_init(&t, nodes, KM_ARRAY_LEN(nodes));
 	for (size_t i = 0; i < p->node_count; i++) {
-		km_cli_table_cell(&t, p->node[i]->name);
-		km_cli_table_cell(&t, node_cpus(p, p->node[i], &text));
-		km_cli_table_cell(&t, km_buf_cstr(&text));
+		km_table_cell(&t, p->node[i]->name);
+		km_table_cell(&t, node_cpus(p, p->node[i], &text));
+		km_table_cell(&t, km_buf_cstr(&text));
 	}
-	if (km_cli_table_print(&t, stdout, 0) != 0)
+	if (km_table_print(&t, stdout, 0) != 0)
 		rc = -1;
-	km_cli_table_fini(&t);
+	km_table_fini(&t);
 	km_buf_fini(&text);
 	return rc;
 }
@@ -215,7 +215,7 @@ int doctor_node(const char *path, bool json)
 	                  : km_config_defaults(&p.settings);
 	if (rc != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.code != 0 ? err.text : "out of memory");
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
 	rc = examine(&p);
 	if (rc == 0)
@@ -224,5 +224,5 @@ int doctor_node(const char *path, bool json)
 		fprintf(stderr, "kubemarla: out of memory\n");
 	free(p.node);
 	km_settings_fini(&p.settings);
-	return rc == 0 ? KM_CLI_OK : KM_CLI_FAILED;
+	return rc == 0 ? KM_COMMAND_OK : KM_COMMAND_FAILED;
 }

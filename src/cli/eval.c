@@ -213,7 +213,7 @@ static int write_page(const struct km_eval_report *report, const char *path)
 	int rc;
 
 	if (path == NULL)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	km_buf_init(&out);
 	rc = km_eval_report_html(report, NULL, &out, &missing);
 	rc = km_cli_write_page(path, rc, &out, &missing);
@@ -227,7 +227,7 @@ static int deliver(const struct km_eval_report *report, const struct request *r)
 	int shown = show(report, r->json);
 	int written = write_page(report, r->html);
 
-	return shown != KM_CLI_OK ? shown : written;
+	return shown != KM_COMMAND_OK ? shown : written;
 }
 
 static int failed(int rc, const struct km_err *err)
@@ -237,7 +237,7 @@ static int failed(int rc, const struct km_err *err)
 		return 130;
 	}
 	fprintf(stderr, "kubemarla: %s\n", err->text);
-	return rc == -ENOMEM || rc == -EIO ? KM_CLI_FAILED : KM_CLI_USAGE;
+	return rc == -ENOMEM || rc == -EIO ? KM_COMMAND_FAILED : KM_COMMAND_USAGE;
 }
 
 int km_cli_train(int argc, char **argv)
@@ -248,7 +248,7 @@ int km_cli_train(int argc, char **argv)
 	int rc;
 
 	if (!parse(argc, argv, train_options, &r) || r.help)
-		return km_cli_usage(train_usage, r.help);
+		return km_command_usage(train_usage, r.help);
 	progress_start();
 	rc = km_train_model(&r.job, &report, &err);
 	progress_end();
@@ -268,7 +268,7 @@ int km_cli_eval(int argc, char **argv)
 	int rc;
 
 	if (!parse(argc, argv, eval_options, &r) || r.help)
-		return km_cli_usage(eval_usage, r.help);
+		return km_command_usage(eval_usage, r.help);
 	progress_start();
 	rc = km_evaluate(&r.job.options, r.protocol, &report, &err);
 	progress_end();

@@ -52,9 +52,9 @@ void findings_add(struct findings *f, enum finding_level level, const char *abou
 static void print_text(const struct finding *item)
 {
 	printf("%-8s ", level_names[item->level]);
-	km_cli_put_text(stdout, item->about);
+	km_table_put_text(stdout, item->about);
 	printf("\n         seen    ");
-	km_cli_put_text(stdout, item->seen);
+	km_table_put_text(stdout, item->seen);
 	printf("\n         wanted  %s\n", item->want);
 	if (item->mend[0] != '\0')
 		printf("         mend    %s\n", item->mend);
@@ -115,7 +115,8 @@ int findings_print(struct findings *f, bool json)
 		       count[FINDING_ERROR], count[FINDING_WARNING], count[FINDING_NOTE]);
 	if (f->failed) {
 		(void)fprintf(stderr, "kubemarla: out of memory\n");
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
-	return count[FINDING_ERROR] + count[FINDING_WARNING] > 0 ? KM_CLI_FAILED : KM_CLI_OK;
+	return count[FINDING_ERROR] + count[FINDING_WARNING] > 0 ? KM_COMMAND_FAILED
+	                                                         : KM_COMMAND_OK;
 }

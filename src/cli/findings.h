@@ -33,7 +33,8 @@ void findings_fini(struct findings *f);
 void findings_add(struct findings *f, enum finding_level level, const char *about, const char *want,
                   const char *mend, const char *seen, ...) KM_PRINTF(6, 7);
 
-/* Prints them, the worst first. returns KM_CLI_OK when there are only notes, else KM_CLI_FAILED. */
+/* Prints them, the worst first. returns KM_COMMAND_OK when there are only notes, else
+ * KM_COMMAND_FAILED. */
 int findings_print(struct findings *f, bool json);
 
 #endif

@@ -37,15 +37,15 @@ int model_open(const char *path, struct km_model **out)
 	km_model_thread_init();
 	rc = km_model_open(path, out, &err);
 	if (rc == 0)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	fprintf(stderr, "kubemarla: %s\n", err.text);
-	return rc == -ENOMEM || rc == -EIO ? KM_CLI_FAILED : KM_CLI_USAGE;
+	return rc == -ENOMEM || rc == -EIO ? KM_COMMAND_FAILED : KM_COMMAND_USAGE;
 }
 
 static int no_memory(void)
 {
 	fprintf(stderr, "kubemarla: out of memory\n");
-	return KM_CLI_FAILED;
+	return KM_COMMAND_FAILED;
 }
 
 /* The line of "metrics.mae" and its siblings goes on as long as they share "metrics". */
@@ -107,15 +107,14 @@ static void print_head(const struct km_answer_model_card *c)
 	printf("%s\n\n", c->interval_count == 0 ? "unknown" : "");
 }
 
-static void put_value(struct km_cli_table *t, struct km_buf *scratch, const char *feature,
-                      double value)
+static void put_value(struct km_table *t, struct km_buf *scratch, const char *feature, double value)
 {
 	km_buf_clear(scratch);
 	if (isfinite(value))
 		km_answer_human(scratch, feature, value);
 	else
 		km_buf_char(scratch, '-');
-	km_cli_table_cell(t, km_buf_cstr(scratch));
+	km_table_cell(t, km_buf_cstr(scratch));
 }
 
 struct ranked {
@@ -136,19 +135,19 @@ static int by_gain(const void *a, const void *b)
 /* Largest gain first. */
 static int print_features(const struct km_answer_model_card *c)
 {
-	static const struct km_cli_column columns[] = {
+	static const struct km_table_column columns[] = {
 		{ "FEATURE", false, false, 0 },
 		{ "TRAINED FROM", true, false, 0 },
 		{ "TO", true, false, 0 },
 		{ "GAIN", true, false, 0 },
 	};
 	struct ranked *order = calloc(c->schema->count + 1, sizeof(*order));
-	struct km_cli_table table;
+	struct km_table table;
 	struct km_buf scratch;
 	int rc = -1;
 
 	km_buf_init(&scratch);
-	km_cli_table_init(&table, columns, KM_ARRAY_LEN(columns));
+	km_table_init(&table, columns, KM_ARRAY_LEN(columns));
 	for (uint32_t i = 0; order != NULL && i < c->schema->count; i++)
 		order[i] = (struct ranked){ c->gain[i], i };
 	if (order != NULL)
@@ -157,25 +156,25 @@ static int print_features(const struct km_answer_model_card *c)
 		uint32_t i = order[k].feature;
 		const char *name = c->schema->feature[i].name;
 
-		km_cli_table_cell(&table, name);
+		km_table_cell(&table, name);
 		put_value(&table, &scratch, name, c->range_low[i]);
 		put_value(&table, &scratch, name, c->range_high[i]);
 		km_buf_clear(&scratch);
 		km_buf_printf(&scratch, "%.1f %%", 100 * c->gain[i]);
-		km_cli_table_cell(&table, km_buf_cstr(&scratch));
+		km_table_cell(&table, km_buf_cstr(&scratch));
 	}
 	if (order != NULL && km_buf_ok(&scratch))
-		rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
+		rc = km_table_print(&table, stdout, km_table_terminal_width());
 	free(order);
-	km_cli_table_fini(&table);
+	km_table_fini(&table);
 	km_buf_fini(&scratch);
-	return rc == 0 ? KM_CLI_OK : no_memory();
+	return rc == 0 ? KM_COMMAND_OK : no_memory();
 }
 
 static int print_json(const struct km_answer_model_card *c)
 {
 	struct km_buf out;
-	int rc = KM_CLI_OK;
+	int rc = KM_COMMAND_OK;
 
 	km_buf_init(&out);
 	km_answer_model(&out, c);
@@ -195,7 +194,7 @@ static int show(const char *path, bool json)
 	double *gain = NULL;
 	int rc = model_open(path, &model);
 
-	if (rc != KM_CLI_OK)
+	if (rc != KM_COMMAND_OK)
 		return rc;
 	km_api_card_fill(model, &card);
 	gain = calloc(card.card.schema->count + 1, sizeof(*gain));
@@ -203,7 +202,7 @@ static int show(const char *path, bool json)
 		rc = no_memory();
 	} else if (km_model_gain(model, gain, &err) != 0) {
 		fprintf(stderr, "kubemarla: %s: %s\n", path, err.text);
-		rc = KM_CLI_FAILED;
+		rc = KM_COMMAND_FAILED;
 	} else {
 		card.card.gain = gain;
 		if (!json)
@@ -221,14 +220,14 @@ static int check(const char *path)
 	struct km_model_info info;
 	int rc = model_open(path, &model);
 
-	if (rc != KM_CLI_OK)
+	if (rc != KM_COMMAND_OK)
 		return rc;
 	km_model_info(model, &info);
 	printf("%s: usable: %s, %s, %u features, tier %s, %016" PRIx64 "\n", path, info.name,
 	       info.task, km_model_schema(model)->count, km_tier_name(km_model_schema(model)->tier),
 	       info.hash);
 	km_model_unref(model);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 int km_cli_model(int argc, char **argv)
@@ -245,7 +244,7 @@ int km_cli_model(int argc, char **argv)
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt != 'j')
-			return km_cli_usage(usage, opt == 'h');
+			return km_command_usage(usage, opt == 'h');
 		json = true;
 	}
 	what = optind < argc ? argv[optind] : "";
@@ -257,5 +256,5 @@ int km_cli_model(int argc, char **argv)
 		return check(argv[0]);
 	if (strcmp(what, "diff") == 0 && argc == 2 && !json)
 		return model_diff(argv[0], argv[1]);
-	return km_cli_usage(usage, 0);
+	return km_command_usage(usage, 0);
 }

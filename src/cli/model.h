@@ -5,7 +5,8 @@
 
 #include "km/model/model.h"
 
-/* Opens a model file or says why not on stderr. returns an exit code, KM_CLI_OK with *out owned. */
+/* Opens a model file or says why not on stderr. returns an exit code, KM_COMMAND_OK with *out
+ * owned. */
 int model_open(const char *path, struct km_model **out);
 
 /* Prints what two models do not share. returns 0: alike, 1: they differ, 2: it did not work. */

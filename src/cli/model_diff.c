@@ -28,7 +28,7 @@ struct side {
 static int open_side(struct side *s, const char *path)
 {
 	s->path = path;
-	if (model_open(path, &s->model) != KM_CLI_OK)
+	if (model_open(path, &s->model) != KM_COMMAND_OK)
 		return TROUBLE;
 	km_model_info(s->model, &s->info);
 	s->schema = km_model_schema(s->model);

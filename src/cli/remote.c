@@ -11,7 +11,7 @@
 int km_cli_tell(const struct km_err *err)
 {
 	fprintf(stderr, "kubemarla: %s\n", err->text);
-	return KM_CLI_FAILED;
+	return KM_COMMAND_FAILED;
 }
 
 bool km_cli_tls_option(struct km_client_tls *tls, int opt, const char *arg)
@@ -49,7 +49,7 @@ int km_cli_remote_begin(struct km_cli_remote *r, const char *server,
 		r->base.len--;
 	if (km_client_create(&options, &r->client, &err) != 0)
 		return km_cli_tell(&err);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 void km_cli_remote_end(struct km_cli_remote *r)
@@ -78,7 +78,7 @@ static int tell_unreachable(const struct km_err *err)
 	default:
 		break;
 	}
-	return KM_CLI_FAILED;
+	return KM_COMMAND_FAILED;
 }
 
 static int tell_refused(const char *url, int status, const struct km_buf *body, bool posted)
@@ -92,7 +92,7 @@ static int tell_refused(const char *url, int status, const struct km_buf *body, 
 	if (message.len == 0 || status == 404)
 		fprintf(stderr, "Is it a kubemarlad, with the role extender?\n");
 	km_buf_fini(&message);
-	return posted && status == 400 ? KM_CLI_USAGE : KM_CLI_FAILED;
+	return posted && status == 400 ? KM_COMMAND_USAGE : KM_COMMAND_FAILED;
 }
 
 /* GET, or POST of a body. The answer of a 200 goes to out. */
@@ -102,7 +102,7 @@ int km_cli_remote_fetch(struct km_cli_remote *r, const char *path, const struct 
 	struct km_err err = { .code = 0 };
 	struct km_buf url;
 	int status;
-	int code = KM_CLI_OK;
+	int code = KM_COMMAND_OK;
 
 	km_buf_init(&url);
 	km_buf_append(&url, r->base.data, r->base.len);

@@ -47,7 +47,7 @@ struct reading {
 	bool cut;
 };
 
-/* returns KM_CLI_OK, or -1 when the command is over with *code. */
+/* returns KM_COMMAND_OK, or -1 when the command is over with *code. */
 static int parse(int argc, char **argv, struct question *q, int *code)
 {
 	static const struct option options[] = {
@@ -69,16 +69,16 @@ static int parse(int argc, char **argv, struct question *q, int *code)
 		} else if (opt == 'j') {
 			q->json = true;
 		} else {
-			*code = km_cli_usage(usage, opt == 'h');
+			*code = km_command_usage(usage, opt == 'h');
 			return -1;
 		}
 	}
 	if (optind + 1 != argc || q->model == NULL) {
-		*code = km_cli_usage(usage, 0);
+		*code = km_command_usage(usage, 0);
 		return -1;
 	}
 	q->log = argv[optind];
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 static void tell_bad_line(struct reading *in, const char *path, size_t number,
@@ -90,7 +90,7 @@ static void tell_bad_line(struct reading *in, const char *path, size_t number,
 		fprintf(stderr, "kubemarla: %s: more bad lines are only counted\n", path);
 }
 
-/* returns KM_CLI_OK, or an exit code when it is over. */
+/* returns KM_COMMAND_OK, or an exit code when it is over. */
 static int take_line(struct replay *r, const struct question *q, size_t number, const char *text,
                      size_t len, struct reading *in)
 {
@@ -106,29 +106,30 @@ static int take_line(struct replay *r, const struct question *q, size_t number, 
 	km_arena_fini(&arena);
 	if (rc == -EPROTO) {
 		fprintf(stderr, "kubemarla: %s:%zu: %s\n", q->log, number, err.text);
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
 	if (rc == -ENOMEM)
 		return km_cli_tell(&err);
 	if (rc != 0)
 		tell_bad_line(in, q->log, number, &err);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 static int read_log(struct replay *r, const struct question *q, struct reading *in)
 {
 	struct km_lines *lines = NULL;
 	struct km_err err = { .code = 0 };
-	int code = KM_CLI_OK;
+	int code = KM_COMMAND_OK;
 	const char *text;
 	size_t len;
 	int rc;
 
 	if (km_lines_open(q->log, KM_DECISION_LINE_MAX, &lines, &err) != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
-	while (code == KM_CLI_OK && (rc = km_lines_next(lines, &text, &len, &err)) != KM_LINE_END) {
+	while (code == KM_COMMAND_OK &&
+	       (rc = km_lines_next(lines, &text, &len, &err)) != KM_LINE_END) {
 		if (rc == KM_LINE_PART) {
 			in->cut = true; /* it is being written, or was when the disk was full */
 			continue;
@@ -140,7 +141,7 @@ static int read_log(struct replay *r, const struct question *q, struct reading *
 			tell_bad_line(in, q->log, km_lines_number(lines), &err);
 		} else {
 			fprintf(stderr, "kubemarla: %s\n", err.text);
-			code = KM_CLI_FAILED;
+			code = KM_COMMAND_FAILED;
 		}
 	}
 	km_lines_close(lines);
@@ -162,16 +163,16 @@ static double mean(double ln_sum, size_t count)
 
 static void print_changes(const struct replay_result *res)
 {
-	static const struct km_cli_column columns[] = {
+	static const struct km_table_column columns[] = {
 		{ "REQUEST", true, false, 0 },   { "POD", false, false, 12 },
 		{ "CHOSEN", false, false, 12 },  { "SLOWDOWN", true, false, 0 },
 		{ "INSTEAD", false, false, 12 }, { "SLOWDOWN", true, false, 0 },
 	};
-	struct km_cli_table table;
+	struct km_table table;
 	struct km_buf cell;
 
 	km_buf_init(&cell);
-	km_cli_table_init(&table, columns, KM_ARRAY_LEN(columns));
+	km_table_init(&table, columns, KM_ARRAY_LEN(columns));
 	for (size_t i = 0; i < res->change_count; i++) {
 		const struct replay_change *c = &res->change[i];
 		const char *text[] = { c->then, c->now };
@@ -179,24 +180,24 @@ static void print_changes(const struct replay_result *res)
 
 		km_buf_clear(&cell);
 		km_buf_printf(&cell, "%" PRIu64, c->id);
-		km_cli_table_cell(&table, km_buf_cstr(&cell));
-		km_cli_table_cell(&table, c->pod);
+		km_table_cell(&table, km_buf_cstr(&cell));
+		km_table_cell(&table, c->pod);
 		for (size_t k = 0; k < 2; k++) {
-			km_cli_table_cell(&table, text[k]);
+			km_table_cell(&table, text[k]);
 			km_buf_clear(&cell);
 			if (isfinite(slowdown[k]))
 				km_buf_printf(&cell, "%.2f", slowdown[k]);
 			else
 				km_buf_char(&cell, '-');
-			km_cli_table_cell(&table, km_buf_cstr(&cell));
+			km_table_cell(&table, km_buf_cstr(&cell));
 		}
 	}
 	printf("\n");
-	if (km_cli_table_print(&table, stdout, km_cli_terminal_width()) != 0)
+	if (km_table_print(&table, stdout, km_table_terminal_width()) != 0)
 		fprintf(stderr, "kubemarla: out of memory printing the table\n");
 	if (res->changed > res->change_count)
 		printf("and %zu more.\n", res->changed - res->change_count);
-	km_cli_table_fini(&table);
+	km_table_fini(&table);
 	km_buf_fini(&cell);
 }
 
@@ -330,14 +331,14 @@ static int run(const struct question *q, struct km_model *model,
 		return km_cli_tell(&err);
 	code = read_log(r, q, &in);
 	km_model_info(model, &info);
-	if (code == KM_CLI_OK && replay_result(r)->calls == 0) {
+	if (code == KM_COMMAND_OK && replay_result(r)->calls == 0) {
 		fprintf(stderr, "kubemarla: %s: no decision in %zu lines, %zu of them bad\n",
 		        q->log, in.lines, in.bad);
-		code = KM_CLI_USAGE;
+		code = KM_COMMAND_USAGE;
 	}
-	if (code == KM_CLI_OK && q->json)
+	if (code == KM_COMMAND_OK && q->json)
 		print_json(&info, replay_result(r), &in);
-	else if (code == KM_CLI_OK)
+	else if (code == KM_COMMAND_OK)
 		print_text(&info, replay_result(r), &in);
 	replay_free(r);
 	return code;
@@ -350,26 +351,27 @@ int km_cli_replay(int argc, char **argv)
 	struct km_policies *policies = NULL;
 	struct km_model *model = NULL;
 	struct question q;
-	int code = KM_CLI_OK;
+	int code = KM_COMMAND_OK;
 
 	if (parse(argc, argv, &q, &code) != 0)
 		return code;
 	code = model_open(q.model, &model);
-	if (code == KM_CLI_OK && q.config != NULL &&
+	if (code == KM_COMMAND_OK && q.config != NULL &&
 	    km_config_load(q.config, &settings, &err) != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		code = KM_CLI_USAGE;
-	} else if (code == KM_CLI_OK && q.config == NULL && km_config_defaults(&settings) != 0) {
+		code = KM_COMMAND_USAGE;
+	} else if (code == KM_COMMAND_OK && q.config == NULL &&
+	           km_config_defaults(&settings) != 0) {
 		fprintf(stderr, "kubemarla: out of memory\n");
-		code = KM_CLI_FAILED;
+		code = KM_COMMAND_FAILED;
 	}
-	if (code == KM_CLI_OK && settings.decide.policies_path[0] != '\0' &&
+	if (code == KM_COMMAND_OK && settings.decide.policies_path[0] != '\0' &&
 	    km_policy_file_load(settings.decide.policies_path, settings.decide.trusted_namespaces,
 	                        &policies, &err) != 0) {
 		fprintf(stderr, "kubemarla: decide.policies: %s\n", err.text);
-		code = KM_CLI_USAGE;
+		code = KM_COMMAND_USAGE;
 	}
-	if (code == KM_CLI_OK)
+	if (code == KM_COMMAND_OK)
 		code = run(&q, model, &settings.decide, policies);
 	km_policies_unref(policies);
 	km_settings_fini(&settings);

@@ -10,8 +10,8 @@
 int km_cli_show(const struct km_buf *report)
 {
 	return km_buf_ok(report) && fwrite(report->data, 1, report->len, stdout) == report->len
-	               ? KM_CLI_OK
-	               : KM_CLI_FAILED;
+	               ? KM_COMMAND_OK
+	               : KM_COMMAND_FAILED;
 }
 
 int km_cli_write_page(const char *path, int rc, const struct km_buf *page,
@@ -25,7 +25,7 @@ int km_cli_write_page(const char *path, int rc, const struct km_buf *page,
 		rc = km_file_write_atomic(path, page->data, page->len, &err);
 	if (rc != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
 	if (missing->code == ENOENT)
 		fprintf(stderr, "kubemarla: %s has no plots: %s (Debian package gnuplot-nox)\n",
@@ -33,5 +33,5 @@ int km_cli_write_page(const char *path, int rc, const struct km_buf *page,
 	else if (missing->code != 0)
 		fprintf(stderr, "kubemarla: %s lacks plots: %s\n", path, missing->text);
 	fprintf(stderr, "kubemarla: wrote %s\n", path);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }

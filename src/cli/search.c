@@ -126,10 +126,10 @@ int km_cli_search(int argc, char **argv)
 	int rc;
 
 	if (go <= 0)
-		return km_cli_usage(search_usage, go == 0);
+		return km_command_usage(search_usage, go == 0);
 	trial = calloc((size_t)r.trials, sizeof(*trial));
 	if (trial == NULL)
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	progress_start();
 	rc = km_search(&r.options, r.protocol, (size_t)r.trials, (uint64_t)r.seed, trial, &err);
 	progress_end();
@@ -143,5 +143,5 @@ int km_cli_search(int argc, char **argv)
 	free(trial);
 	if (rc == -EINTR)
 		return 130;
-	return rc == 0 ? KM_CLI_OK : KM_CLI_USAGE;
+	return rc == 0 ? KM_COMMAND_OK : KM_COMMAND_USAGE;
 }

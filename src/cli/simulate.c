@@ -277,7 +277,7 @@ static int write_page(const struct km_sim_report *report, const char *path)
 	int rc;
 
 	if (path == NULL)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	km_buf_init(&out);
 	rc = km_sim_report_html(report, NULL, &out, &missing);
 	rc = km_cli_write_page(path, rc, &out, &missing);
@@ -292,7 +292,7 @@ static int failed(int rc, const struct km_err *err)
 		return 130;
 	}
 	fprintf(stderr, "kubemarla: %s\n", err->text);
-	return rc == -ENOMEM || rc == -EIO ? KM_CLI_FAILED : KM_CLI_USAGE;
+	return rc == -ENOMEM || rc == -EIO ? KM_COMMAND_FAILED : KM_COMMAND_USAGE;
 }
 
 int km_cli_simulate(int argc, char **argv)
@@ -305,9 +305,9 @@ int km_cli_simulate(int argc, char **argv)
 	int rc;
 
 	if (!parse(argc, argv, &r) || r.help)
-		return km_cli_usage(usage, r.help);
+		return km_command_usage(usage, r.help);
 	if (!complete(&r))
-		return km_cli_usage(usage, 0);
+		return km_command_usage(usage, 0);
 	progress_start();
 	rc = km_sim_run(&r.sim, &report, &err);
 	progress_end();
@@ -316,5 +316,5 @@ int km_cli_simulate(int argc, char **argv)
 	shown = show(&report, r.json);
 	written = write_page(&report, r.html);
 	km_sim_report_fini(&report);
-	return shown != KM_CLI_OK ? shown : written;
+	return shown != KM_COMMAND_OK ? shown : written;
 }

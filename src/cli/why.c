@@ -52,11 +52,11 @@ static int parse_weight(const char *text, struct question *q)
 	    value > KM_VOTE_WEIGHT_MAX) {
 		fprintf(stderr, "kubemarla: --weight: saw \"%.40s\", want 1 to %d\n", text,
 		        KM_VOTE_WEIGHT_MAX);
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
 	q->votes.weight = (double)value;
 	q->votes_given = true;
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 /* "shop/web-1" is what kubectl prints; a name has no slash. */
@@ -66,21 +66,21 @@ static int take_pod(const char *text, struct question *q)
 
 	q->pod = text;
 	if (strchr(text, '/') == NULL)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	q->split = strdup(text);
 	if (q->split == NULL) {
 		fprintf(stderr, "kubemarla: out of memory\n");
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
 	slash = strchr(q->split, '/');
 	*slash = '\0';
 	if (q->ns == NULL)
 		q->ns = q->split;
 	q->pod = slash + 1;
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
-/* returns KM_CLI_OK, or -1 when the command is over with *code. */
+/* returns KM_COMMAND_OK, or -1 when the command is over with *code. */
 static int parse(int argc, char **argv, struct question *q, int *code)
 {
 	static const struct option options[] = {
@@ -95,7 +95,7 @@ static int parse(int argc, char **argv, struct question *q, int *code)
 	};
 	int opt;
 
-	*code = KM_CLI_OK;
+	*code = KM_COMMAND_OK;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the tool has one thread */
 	while ((opt = getopt_long(argc, argv, "n:s:h", options, NULL)) != -1) {
 		if (opt == 'n')
@@ -109,16 +109,16 @@ static int parse(int argc, char **argv, struct question *q, int *code)
 		else if (opt == 'j')
 			q->json = true;
 		else if (!km_cli_tls_option(&q->tls, opt, optarg))
-			*code = km_cli_usage(usage, opt == 'h');
-		if (*code != KM_CLI_OK || opt == 'h' || opt == '?')
+			*code = km_command_usage(usage, opt == 'h');
+		if (*code != KM_COMMAND_OK || opt == 'h' || opt == '?')
 			return -1;
 	}
 	if (optind + 1 != argc || (q->votes_given && q->scheduler_config != NULL)) {
-		*code = km_cli_usage(usage, 0);
+		*code = km_command_usage(usage, 0);
 		return -1;
 	}
 	*code = take_pod(argv[optind], q);
-	return *code == KM_CLI_OK ? 0 : -1;
+	return *code == KM_COMMAND_OK ? 0 : -1;
 }
 
 static int read_votes(struct question *q)
@@ -130,13 +130,13 @@ static int read_votes(struct question *q)
 	}
 	q->votes.in_tree_weight = KM_VOTE_IN_TREE_WEIGHT;
 	if (q->scheduler_config == NULL)
-		return KM_CLI_OK;
+		return KM_COMMAND_OK;
 	if (km_scheduler_votes_load(q->scheduler_config, q->server, &q->votes, &err) != 0) {
 		fprintf(stderr, "kubemarla: %s\n", err.text);
-		return KM_CLI_USAGE;
+		return KM_COMMAND_USAGE;
 	}
 	q->votes_given = true;
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }
 
 static void put_escaped(struct km_buf *out, const char *text)
@@ -168,7 +168,7 @@ static int fetch_decisions(struct question *q, const char *pod, struct km_buf *o
 		}
 	}
 	code = km_cli_remote_fetch(&q->remote, km_buf_cstr(&path), NULL, out);
-	if (code == KM_CLI_OK && km_client_read_decisions(d, out->data, out->len, &err) != 0)
+	if (code == KM_COMMAND_OK && km_client_read_decisions(d, out->data, out->len, &err) != 0)
 		code = km_cli_tell(&err);
 	km_buf_fini(&path);
 	return code;
@@ -185,13 +185,13 @@ static int tell_unknown(struct question *q)
 	        q->ns != NULL ? q->ns : "", q->ns != NULL ? "/" : "", q->pod);
 	if (all != NULL) {
 		km_client_decisions_init(all);
-		if (fetch_decisions(q, NULL, &answer, all) == KM_CLI_OK)
+		if (fetch_decisions(q, NULL, &answer, all) == KM_COMMAND_OK)
 			why_print_known(all, stderr);
 		km_client_decisions_fini(all);
 	}
 	free(all);
 	km_buf_fini(&answer);
-	return KM_CLI_FAILED;
+	return KM_COMMAND_FAILED;
 }
 
 /* By the newest counters. What does not come is told, and missing then. */
@@ -203,7 +203,7 @@ static void fetch_explanation(struct question *q, double id, struct km_buf *out,
 
 	km_buf_init(&path);
 	km_buf_printf(&path, "/v1/explain?id=%.0f&weight=%.0f", id, q->votes.weight);
-	if (km_cli_remote_fetch(&q->remote, km_buf_cstr(&path), NULL, out) != KM_CLI_OK)
+	if (km_cli_remote_fetch(&q->remote, km_buf_cstr(&path), NULL, out) != KM_COMMAND_OK)
 		km_buf_clear(out);
 	else if (km_client_read_nodes(now, out->data, out->len, &err) != 0)
 		(void)km_cli_tell(&err);
@@ -234,22 +234,22 @@ static int show(struct question *q, struct km_client_decisions *d)
 	km_buf_init(&explanation);
 	km_client_table_init(&now);
 	code = fetch_decisions(q, q->pod, &decisions, d);
-	if (code == KM_CLI_OK && d->count == 0)
+	if (code == KM_COMMAND_OK && d->count == 0)
 		code = tell_unknown(q);
-	if (code == KM_CLI_OK) {
+	if (code == KM_COMMAND_OK) {
 		fetch_explanation(q, d->decision[0].id, &explanation, &now);
 		shown.now = &now;
 		km_vote_count(q->votes.weight,
 		              isfinite(d->decision[0].scale) ? (uint32_t)d->decision[0].scale : 10,
 		              q->votes.in_tree_weight, &shown.vote);
 	}
-	if (code == KM_CLI_OK && q->json) {
+	if (code == KM_COMMAND_OK && q->json) {
 		printf("{\"decisions\":");
 		print_body(&decisions);
 		printf(",\"explain\":");
 		print_body(&explanation);
 		printf("}\n");
-	} else if (code == KM_CLI_OK) {
+	} else if (code == KM_COMMAND_OK) {
 		code = why_print(&shown);
 	}
 	km_client_table_fini(&now);
@@ -267,17 +267,17 @@ int km_cli_why(int argc, char **argv)
 	if (parse(argc, argv, &q, &code) != 0)
 		goto out;
 	code = read_votes(&q);
-	if (code != KM_CLI_OK)
+	if (code != KM_COMMAND_OK)
 		goto out;
 	d = malloc(sizeof(*d));
 	if (d == NULL) {
 		fprintf(stderr, "kubemarla: out of memory\n");
-		code = KM_CLI_FAILED;
+		code = KM_COMMAND_FAILED;
 		goto out;
 	}
 	km_client_decisions_init(d);
 	code = km_cli_remote_begin(&q.remote, q.server, &q.tls);
-	if (code == KM_CLI_OK)
+	if (code == KM_COMMAND_OK)
 		code = show(&q, d);
 	km_cli_remote_end(&q.remote);
 	km_client_decisions_fini(d);

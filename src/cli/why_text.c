@@ -32,10 +32,10 @@ static void put_pod(FILE *to, const struct km_client_decision *d)
 {
 	const char *ns = or_empty(d->pod_namespace);
 
-	km_cli_put_text(to, ns);
+	km_table_put_text(to, ns);
 	if (ns[0] != '\0')
 		(void)fputc('/', to);
-	km_cli_put_text(to, or_empty(d->pod_name));
+	km_table_put_text(to, or_empty(d->pod_name));
 }
 
 /* Is a newer decision about the same pod? */
@@ -94,7 +94,7 @@ static void print_head(const struct why *w)
 	                       : or_empty(d->workload_from));
 	if (d->policy != NULL) {
 		printf(" ");
-		km_cli_put_text(stdout, d->policy);
+		km_table_put_text(stdout, d->policy);
 	}
 	printf("), mode %s; ", or_empty(d->mode));
 	if (d->model_hash != NULL)
@@ -119,7 +119,7 @@ static void print_shares(const struct km_client_node *then, const struct km_clie
 {
 	for (size_t i = 0; now != NULL && i < KM_CLIENT_SHARES_MAX && now->share[i] != NULL; i++) {
 		printf("    ");
-		km_cli_put_text(stdout, now->share[i]);
+		km_table_put_text(stdout, now->share[i]);
 		printf("\n");
 	}
 	if (moved(then, now))
@@ -154,7 +154,7 @@ static void print_best(const struct why *w)
 		return;
 	}
 	printf("  ");
-	km_cli_put_text(stdout, t->node[0].name);
+	km_table_put_text(stdout, t->node[0].name);
 	printf(" %s the best score, %.0f of %.0f", d->best_nodes > 1 ? "shares" : "has", d->best,
 	       d->scale);
 	if (isfinite(t->node[0].slowdown)) {
@@ -190,14 +190,14 @@ static void print_reasons(const struct km_client_decision *d)
 	}
 }
 
-static void put_number(struct km_cli_table *t, struct km_buf *scratch, int digits, double value)
+static void put_number(struct km_table *t, struct km_buf *scratch, int digits, double value)
 {
 	km_buf_clear(scratch);
 	if (isfinite(value))
 		km_buf_printf(scratch, "%.*f", digits, value);
 	else
 		km_buf_char(scratch, '-');
-	km_cli_table_cell(t, km_buf_cstr(scratch));
+	km_table_cell(t, km_buf_cstr(scratch));
 }
 
 /* Which columns there is anything to say in. */
@@ -217,34 +217,34 @@ static struct company company_of(const struct km_client_table *t)
 	return c;
 }
 
-static void put_node(struct km_cli_table *t, struct km_buf *scratch, struct company company,
+static void put_node(struct km_table *t, struct km_buf *scratch, struct company company,
                      const struct km_client_node *n, const struct km_client_node *now)
 {
 	bool passes = n->filter != NULL && strcmp(n->filter, KM_CLIENT_PASS) == 0;
 	bool predicted = isfinite(n->slowdown);
 
-	km_cli_table_cell(t, n->name);
+	km_table_cell(t, n->name);
 	put_number(t, scratch, 2, n->slowdown);
 	km_buf_clear(scratch);
 	if (isfinite(n->low) && isfinite(n->high))
 		km_buf_printf(scratch, "%.2f - %.2f", n->low, n->high);
 	else
 		km_buf_char(scratch, '-');
-	km_cli_table_cell(t, km_buf_cstr(scratch));
+	km_table_cell(t, km_buf_cstr(scratch));
 	if (company.in_flight)
 		put_number(t, scratch, 1, n->in_flight);
 	if (company.harm)
 		put_number(t, scratch, 2, n->harm_worst);
 	put_number(t, scratch, 0, n->score);
-	km_cli_table_cell(t, passes ? KM_CLIENT_PASS : "reject");
-	km_cli_table_cell(t, predicted && now != NULL && now->main != NULL ? now->main
-	                                                                   : or_empty(n->reason));
+	km_table_cell(t, passes ? KM_CLIENT_PASS : "reject");
+	km_table_cell(t, predicted && now != NULL && now->main != NULL ? now->main
+	                                                               : or_empty(n->reason));
 }
 
 /* returns 0, or -1 when memory ran out. */
 static int print_others(const struct why *w)
 {
-	static const struct km_cli_column all[] = {
+	static const struct km_table_column all[] = {
 		{ "NODE", false, false, NAME_LEAST }, { "SLOWDOWN", true, false, 0 },
 		{ "90% INTERVAL", true, false, 0 },   { "IN FLIGHT", true, false, 0 },
 		{ "HARM", true, false, 0 },           { "SCORE", true, false, 0 },
@@ -253,9 +253,9 @@ static int print_others(const struct why *w)
 	const struct km_client_decision *d = &w->decisions->decision[0];
 	const struct km_client_table *t = &w->decisions->table;
 	const struct company company = company_of(t);
-	struct km_cli_column columns[KM_ARRAY_LEN(all)];
+	struct km_table_column columns[KM_ARRAY_LEN(all)];
 	size_t count = 0;
-	struct km_cli_table table;
+	struct km_table table;
 	struct km_buf scratch;
 	int rc;
 
@@ -267,13 +267,13 @@ static int print_others(const struct why *w)
 		if ((c != 3 || company.in_flight) && (c != 4 || company.harm))
 			columns[count++] = all[c];
 	}
-	km_cli_table_init(&table, columns, count);
+	km_table_init(&table, columns, count);
 	for (size_t i = 0; i < t->count; i++)
 		put_node(&table, &scratch, company, &t->node[i], find(w->now, t->node[i].name));
-	rc = km_cli_table_print(&table, stdout, km_cli_terminal_width());
+	rc = km_table_print(&table, stdout, km_table_terminal_width());
 	if (d->asked > (double)t->count)
 		printf("and %.0f more.\n", d->asked - (double)t->count);
-	km_cli_table_fini(&table);
+	km_table_fini(&table);
 	km_buf_fini(&scratch);
 	return rc;
 }
@@ -309,8 +309,8 @@ int why_print(struct why *w)
 	print_best(w);
 	if (print_others(w) != 0) {
 		fprintf(stderr, "kubemarla: out of memory printing the table\n");
-		return KM_CLI_FAILED;
+		return KM_COMMAND_FAILED;
 	}
 	print_vote(w);
-	return KM_CLI_OK;
+	return KM_COMMAND_OK;
 }

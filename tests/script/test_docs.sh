@@ -52,7 +52,7 @@ links_lead_somewhere() {
 
 # `decide/state.c` is short for `src/decide/state.c`, `core/settings.h` for the one in include/km.
 files_are_there() {
-	for file in README.md docs/ARCHITECTURE.md; do
+	for file in README.md docs/ARCHITECTURE.md docs/ADDING.md; do
 		[ -f "$file" ] || continue
 		quoted "$file" | grep -E '^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\.(c|h|sh|md|txt|yaml|json|ubj)$' |
 			grep / | while read -r path; do
@@ -114,14 +114,17 @@ make_targets_exist() {
 	verdict make_targets_exist
 }
 
-# What `kubemarla help` lists, as items of kubemarla(1).
+# What `help` of each program lists, as items of its page.
 commands_are_in_the_man_page() {
-	"${KM_BUILD:-build}/kubemarla" help | awk '/^  [a-z]/ { print $1 }' >"$bad.commands"
-	[ -s "$bad.commands" ] || echo 'kubemarla help lists nothing' >>"$bad"
-	while read -r command; do
-		grep -qE "^\.It Ic $command( |\$)" docs/man/kubemarla.1 ||
-			echo "docs/man/kubemarla.1: no $command" >>"$bad"
-	done <"$bad.commands"
+	for program in kubemarla kubemarla-lab; do
+		page=docs/man/$program.1
+		"${KM_BUILD:-build}/$program" help | awk '/^  [a-z]/ { print $1 }' >"$bad.commands"
+		[ -s "$bad.commands" ] || echo "$program help lists nothing" >>"$bad"
+		while read -r command; do
+			grep -qE "^\.It Ic $command( |\$)" "$page" ||
+				echo "$page: no $command" >>"$bad"
+		done <"$bad.commands"
+	done
 	rm -f "$bad.commands"
 	verdict commands_are_in_the_man_page
 }

@@ -3,16 +3,17 @@
  * Tables for people: aligned columns that fit the terminal. Cells are UTF-8 from anywhere; what
  * could steer a terminal is shown as '?'. Knows nothing of what the cells mean.
  */
+#include "km/command/table.h"
+
 #include <limits.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "km/base/macros.h"
-
-#include "cli_internal.h"
 
 #define GAP      2     /* blanks between two columns */
 #define CUT_MARK "..." /* ends a cell that is not shown whole */
@@ -124,7 +125,7 @@ static unsigned put_text(FILE *to, const char *text, unsigned width)
 	return used;
 }
 
-void km_cli_put_text(FILE *to, const char *text)
+void km_table_put_text(FILE *to, const char *text)
 {
 	(void)put_text(to, text, UINT_MAX);
 }
@@ -155,20 +156,20 @@ static void put_cell(FILE *to, const char *text, unsigned width, bool right, boo
 		put_blanks(to, width - used + GAP);
 }
 
-void km_cli_table_init(struct km_cli_table *t, const struct km_cli_column *column, size_t columns)
+void km_table_init(struct km_table *t, const struct km_table_column *column, size_t columns)
 {
-	*t = (struct km_cli_table){ .column = column, .columns = columns };
+	*t = (struct km_table){ .column = column, .columns = columns };
 	km_buf_init(&t->text);
 }
 
-void km_cli_table_fini(struct km_cli_table *t)
+void km_table_fini(struct km_table *t)
 {
 	km_buf_fini(&t->text);
 	free(t->cell);
 	t->cell = NULL;
 }
 
-void km_cli_table_cell(struct km_cli_table *t, const char *text)
+void km_table_cell(struct km_table *t, const char *text)
 {
 	if (t->cells == t->cap) {
 		size_t cap = t->cap > 0 ? t->cap * 2 : 256;
@@ -186,7 +187,7 @@ void km_cli_table_cell(struct km_cli_table *t, const char *text)
 }
 
 /* Makes columns narrower, or leaves some out (width 0), until they fit. */
-static void fit(const struct km_cli_table *t, unsigned *width, unsigned limit)
+static void fit(const struct km_table *t, unsigned *width, unsigned limit)
 {
 	unsigned total = 0;
 
@@ -209,8 +210,7 @@ static void fit(const struct km_cli_table *t, unsigned *width, unsigned limit)
 	}
 }
 
-static void put_row(const struct km_cli_table *t, const unsigned *width, const size_t *row,
-                    FILE *to)
+static void put_row(const struct km_table *t, const unsigned *width, const size_t *row, FILE *to)
 {
 	size_t last = 0;
 
@@ -227,7 +227,7 @@ static void put_row(const struct km_cli_table *t, const unsigned *width, const s
 	(void)fputc('\n', to);
 }
 
-int km_cli_table_print(const struct km_cli_table *t, FILE *to, unsigned limit)
+int km_table_print(const struct km_table *t, FILE *to, unsigned limit)
 {
 	size_t rows = t->cells / t->columns;
 	unsigned *width = calloc(t->columns, sizeof(*width));
@@ -254,7 +254,7 @@ int km_cli_table_print(const struct km_cli_table *t, FILE *to, unsigned limit)
 	return 0;
 }
 
-unsigned km_cli_terminal_width(void)
+unsigned km_table_terminal_width(void)
 {
 	struct winsize size;
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the laboratory: a subcommand is a row in the table of main.c and one function in a file of
+ * its own, as km/command/command.h wants them. In alphabetical order. */
+#ifndef KM_LAB_INTERNAL_H
+#define KM_LAB_INTERNAL_H
+
+#include "km/base/err.h"
+#include "km/command/command.h"
+
+/* Prints an error's text. returns KM_COMMAND_FAILED. */
+int km_lab_tell(const struct km_err *err);
+
+#endif

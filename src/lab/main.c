@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubemarla-lab, the experiment harness: a table of subcommands, a file each. */
+#include <stdio.h>
+
+#include "km/base/macros.h"
+
+#include "lab_internal.h"
+
+static int version_command(int argc, char **argv);
+
+static const struct km_command commands[] = {
+	{ "help", "list the commands, or explain one", km_command_help },
+	{ "version", "print the version", version_command },
+};
+
+static int version_command(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("kubemarla-lab %s\n", KM_VERSION);
+	return KM_COMMAND_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct km_command_program program = {
+		.name = "kubemarla-lab",
+		.page = "kubemarla-lab(1)",
+		.command = commands,
+		.commands = KM_ARRAY_LEN(commands),
+	};
+
+	return km_command_main(&program, argc, argv);
+}
