@@ -24,7 +24,7 @@ static void help_version_and_what_is_no_command(void **state)
 		{ { "-V" }, 0, "kubemarla-lab ", "" },
 		{ { NULL }, 2, "", "Usage: kubemarla-lab COMMAND" },
 		{ { "hepl" }, 2, "", "kubemarla-lab: no command \"hepl\", did you mean help?" },
-		{ { "help", "versio" }, 2, "", "did you mean version?" },
+		{ { "help", "versionx" }, 2, "", "did you mean version?" },
 		{ { "frobnicate" }, 2, "", "`kubemarla-lab help` lists them" },
 	};
 	struct tool_result r;
