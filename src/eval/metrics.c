@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "km/base/rng.h"
+#include "km/core/bootstrap.h"
 
 #define FAR_APART     1.25 /* slowdowns that differ by less are within the noise of a replicate */
 #define LOW_Q         0.05
@@ -208,14 +209,6 @@ int km_scores_compute(struct km_scored *rows, size_t count, struct km_scores *ou
 	return count > 0 ? spearman(rows, count, &out->spearman) : 0;
 }
 
-static int by_double(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The bounds of one field over all rounds; NaN where half of the rounds have none. */
 static void bounds(const struct km_scores *sample, uint32_t rounds, const struct km_score_field *f,
                    double *values, struct km_scores *low, struct km_scores *high)
@@ -228,9 +221,7 @@ static void bounds(const struct km_scores *sample, uint32_t rounds, const struct
 		known += !isnan(values[known]);
 	}
 	if (2 * known > rounds) {
-		qsort(values, known, sizeof(*values), by_double);
-		v[0] = values[(uint32_t)(LOW_Q * (known - 1))];
-		v[1] = values[(uint32_t)ceil(HIGH_Q * (known - 1))];
+		km_bootstrap_bounds(values, known, LOW_Q, HIGH_Q, &v[0], &v[1]);
 	}
 	memcpy((char *)low + f->offset, &v[0], sizeof(double));
 	memcpy((char *)high + f->offset, &v[1], sizeof(double));
@@ -257,9 +248,7 @@ int km_scores_bootstrap(struct km_scored *rows, size_t count, uint32_t rounds, u
 		for (uint32_t i = 0; i < rounds; i++) {
 			struct sums s = { .weight = 0 };
 
-			memset(weight, 0, clusters * sizeof(*weight));
-			for (uint32_t c = 0; c < clusters; c++)
-				weight[km_rng_below(&rng, clusters)]++;
+			km_bootstrap_draw(&rng, clusters, weight);
 			add_all(&s, rows, count, weight);
 			settle(&s, &sample[i]);
 		}

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "km/core/bootstrap.h"
+
 #include "sim_internal.h"
 
 #define BINS      512
@@ -226,13 +228,7 @@ static void interval(const double *value, size_t rounds, size_t stride, size_t a
 		if (!isnan(value[r * stride + at]))
 			scratch[n++] = value[r * stride + at];
 	}
-	out->low = NAN;
-	out->high = NAN;
-	if (n == 0)
-		return;
-	qsort(scratch, n, sizeof(*scratch), by_value);
-	out->low = scratch[(size_t)(LEVEL * (double)(n - 1))];
-	out->high = scratch[(size_t)ceil((1 - LEVEL) * (double)(n - 1))];
+	km_bootstrap_bounds(scratch, n, LEVEL, 1 - LEVEL, &out->low, &out->high);
 }
 
 static void estimates(const struct sim_log *l, const struct cluster *cluster, size_t clusters,
@@ -277,9 +273,7 @@ static void intervals(const struct sim_log *l, const struct work *w, uint32_t ro
 
 	km_rng_init(&rng, seed);
 	for (uint32_t r = 0; r < rounds; r++) {
-		memset(w->drawn, 0, w->clusters * sizeof(*w->drawn));
-		for (size_t c = 0; c < w->clusters; c++)
-			w->drawn[km_rng_below(&rng, (uint32_t)w->clusters)]++;
+		km_bootstrap_draw(&rng, (uint32_t)w->clusters, w->drawn);
 		resample(l, w->cluster, w->drawn, w->clusters, w->value + r * stride);
 	}
 	for (size_t a = 0; a < KM_SIM_ARM_N; a++) {
