@@ -17,7 +17,7 @@ int km_json_whole(const char *text, size_t len, struct km_json_slice *out, struc
 	*out = (struct km_json_slice){ .kind = KM_JSON_ABSENT };
 	km_scan_init(&s, text, len, DEPTH, err);
 	rc = km_scan_value(&s, out);
-	if (rc == 0 && km_scan_peek(&s) != KM_JSON_ABSENT)
+	if (rc == 0 && (km_scan_peek(&s) != KM_JSON_ABSENT || s.p != s.end))
 		rc = km_err_set(err, EINVAL, "JSON: something follows the value");
 	if (rc != 0)
 		*out = (struct km_json_slice){ .kind = KM_JSON_ABSENT };

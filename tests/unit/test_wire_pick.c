@@ -75,7 +75,9 @@ static void numbers_and_lists(void **state)
 
 static void what_is_no_single_value_is_refused(void **state)
 {
-	static const char *const texts[] = { "", "{", "{}{}", "{\"a\":}", "x", "[1,]" };
+	static const char *const texts[] = {
+		"", "{", "{}{}", "{\"a\":}", "x", "[1,]", "{}x", "1 ]"
+	};
 	struct km_json_slice out;
 	struct km_err err;
 
