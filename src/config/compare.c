@@ -6,7 +6,7 @@
 
 #include "config_internal.h"
 
-static bool same_value(const struct conf_option *o, const struct km_settings *a,
+static bool same_value(const struct km_conf_option *o, const struct km_settings *a,
                        const struct km_settings *b)
 {
 	const char *x = (const char *)a + o->offset;
@@ -14,7 +14,7 @@ static bool same_value(const struct conf_option *o, const struct km_settings *a,
 	const char *x_text;
 	const char *y_text;
 
-	if (o->type != CONF_STRING)
+	if (o->type != KM_CONF_STRING)
 		return memcmp(x, y, o->size) == 0;
 	memcpy(&x_text, x, sizeof(x_text));
 	memcpy(&y_text, y, sizeof(y_text));
@@ -27,7 +27,7 @@ unsigned km_config_frozen_changes(const struct km_settings *running,
 	unsigned count = 0;
 
 	for (size_t i = 0; i < conf_settings_table.count; i++) {
-		const struct conf_option *o = &conf_settings_table.row[i];
+		const struct km_conf_option *o = &conf_settings_table.row[i];
 
 		if (o->reload || same_value(o, running, loaded))
 			continue;

@@ -9,7 +9,7 @@
 #define TEXT_WIDTH  80
 #define TEXT_INDENT "        "
 
-static const char *default_text(const struct conf_option *o)
+static const char *default_text(const struct km_conf_option *o)
 {
 	if (o->shown != NULL)
 		return o->shown;
@@ -45,7 +45,7 @@ static void wrap(const char *text, struct km_buf *out)
 	km_buf_char(out, '\n');
 }
 
-static void describe_row(const struct conf_option *o, const char *indent, struct km_buf *out)
+static void describe_row(const struct km_conf_option *o, const char *indent, struct km_buf *out)
 {
 	km_buf_printf(out, "%s%s = %s", indent, o->key, default_text(o));
 	if (o->unit != NULL)
@@ -111,14 +111,14 @@ static void mdoc_text(const char *text, struct km_buf *out)
 	}
 }
 
-static void mdoc_table(const struct conf_table *t, struct km_buf *out)
+static void mdoc_table(const struct km_conf_table *t, struct km_buf *out)
 {
 	struct km_buf line;
 
 	km_buf_init(&line);
 	km_buf_str(out, ".Bl -tag -width Ds\n");
 	for (size_t i = 0; i < t->count; i++) {
-		const struct conf_option *o = &t->row[i];
+		const struct km_conf_option *o = &t->row[i];
 
 		km_buf_printf(out, ".It Ic %s\n", o->key);
 		mdoc_text(o->help, out);

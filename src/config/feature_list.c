@@ -14,7 +14,7 @@
 
 #define FEATURE_LIST_MAX_BYTES (1u << 20)
 
-static int parse_features(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_features(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                           const struct km_tree *v, void *base)
 {
 	struct km_feature_list *l = base;
@@ -22,21 +22,21 @@ static int parse_features(struct conf_ctx *c, const struct conf_option *o, const
 
 	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
 		if (i->kind != KM_TREE_SCALAR || i->text[0] == '\0')
-			return conf_bad_value(c, key, i, "a feature name");
+			return km_conf_bad_value(c, key, i, "a feature name");
 		count++;
 	}
 	if (v->kind != KM_TREE_LIST || count == 0)
-		return conf_bad_value(c, key, v, o->want);
+		return km_conf_bad_value(c, key, v, o->want);
 	if (count > KM_FEATURES_MAX)
-		return conf_fail(c, v->line, "%s: saw %zu names, want at most %d", key, count,
-		                 KM_FEATURES_MAX);
+		return km_conf_fail(c, v->line, "%s: saw %zu names, want at most %d", key, count,
+		                    KM_FEATURES_MAX);
 	l->feature = calloc(count, sizeof(*l->feature));
 	if (l->feature == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	for (const struct km_tree *i = v->child; i != NULL; i = i->next) {
 		l->feature[l->feature_count] = strdup(i->text);
 		if (l->feature[l->feature_count] == NULL)
-			return conf_no_memory(c);
+			return km_conf_no_memory(c);
 		l->feature_count++;
 	}
 	return 0;
@@ -54,21 +54,21 @@ static int parse_features(struct conf_ctx *c, const struct conf_option *o, const
 		.size = sizeof(((struct km_feature_list *)0)->recipe.member),                      \
 	}
 #define WHOLE(key_, preset_, min_, max_, member)                                                   \
-	RECIPE(key_, CONF_INTEGER, preset_, min_, max_, member)
+	RECIPE(key_, KM_CONF_INTEGER, preset_, min_, max_, member)
 #define NUMBER(key_, preset_, min_, max_, member)                                                  \
-	RECIPE(key_, CONF_NUMBER, preset_, min_, max_, member)
+	RECIPE(key_, KM_CONF_NUMBER, preset_, min_, max_, member)
 
-static const struct conf_option list_rows[] = {
-	{ .key = "name", .type = CONF_STRING, .required = true, FIELD(name) },
-	{ .key = "task", .type = CONF_STRING, .preset = "placement", FIELD(task) },
+static const struct km_conf_option list_rows[] = {
+	{ .key = "name", .type = KM_CONF_STRING, .required = true, FIELD(name) },
+	{ .key = "task", .type = KM_CONF_STRING, .preset = "placement", FIELD(task) },
 	{ .key = "window",
-	  .type = CONF_DURATION_S,
+	  .type = KM_CONF_DURATION_S,
 	  .preset = "60s",
 	  .min = 1,
 	  .max = 3600,
 	  FIELD(window_s) },
 	{ .key = "bin",
-	  .type = CONF_DURATION_S,
+	  .type = KM_CONF_DURATION_S,
 	  .preset = "5s",
 	  .min = 0.1,
 	  .max = 3600,
@@ -87,7 +87,7 @@ static const struct conf_option list_rows[] = {
 	NUMBER("alpha", "0", 0, 1e6, alpha),
 	NUMBER("gamma", "0", 0, 1e6, gamma),
 	NUMBER("npShare", "0.5", 0, 1, np_share),
-	RECIPE("monotoneInflight", CONF_BOOL, "true", 0, 0, monotone_inflight),
+	RECIPE("monotoneInflight", KM_CONF_BOOL, "true", 0, 0, monotone_inflight),
 	NUMBER("zeroLabel", "1", 0, 1, zero_label),
 	NUMBER("maskNow", "0.5", 0, 1, mask_now),
 	NUMBER("weightRecorded", "1", 0, 100, weight_recorded),
@@ -98,17 +98,17 @@ static const struct conf_option list_rows[] = {
 	NUMBER("weightInflight", "1", 0, 100, weight_inflight),
 	WHOLE("windows", "1", 0, 16, windows),
 	{ .key = "features",
-	  .type = CONF_CUSTOM,
+	  .type = KM_CONF_CUSTOM,
 	  .custom = parse_features,
 	  .required = true,
 	  .want = "a list of feature names" },
 };
 
-static const struct conf_table list_table = { list_rows, KM_ARRAY_LEN(list_rows) };
+static const struct km_conf_table list_table = { list_rows, KM_ARRAY_LEN(list_rows) };
 
 int km_feature_list_load(const char *path, struct km_feature_list *out, struct km_err *err)
 {
-	struct conf_ctx c = { .file = path, .err = err };
+	struct km_conf_ctx c = { .file = path, .err = err };
 	struct km_tree_doc *doc = NULL;
 	struct km_buf text;
 	int rc;
@@ -119,14 +119,14 @@ int km_feature_list_load(const char *path, struct km_feature_list *out, struct k
 	if (rc == 0)
 		rc = km_tree_parse(path, text.data != NULL ? text.data : "", text.len, &doc, err);
 	if (rc == 0)
-		rc = conf_apply_all(&c, &list_table, km_tree_root(doc), out);
+		rc = km_conf_apply_all(&c, &list_table, km_tree_root(doc), out);
 	if (rc == 0 && strcmp(out->task, "placement") != 0 && strcmp(out->task, "diagnosis") != 0)
-		rc = conf_fail(&c, conf_line_of(km_tree_root(doc), "task"),
-		               "task: saw %.40s, want placement or diagnosis", out->task);
+		rc = km_conf_fail(&c, conf_line_of(km_tree_root(doc), "task"),
+		                  "task: saw %.40s, want placement or diagnosis", out->task);
 	if (rc == 0 && out->bin_s > out->window_s)
-		rc = conf_fail(&c, conf_line_of(km_tree_root(doc), "bin"),
-		               "bin: saw %gs, want at most window (%gs)", out->bin_s,
-		               out->window_s);
+		rc = km_conf_fail(&c, conf_line_of(km_tree_root(doc), "bin"),
+		                  "bin: saw %gs, want at most window (%gs)", out->bin_s,
+		                  out->window_s);
 	if (rc != 0)
 		km_feature_list_fini(out);
 	km_tree_free(doc);

@@ -17,7 +17,7 @@
  * pod the host's name is the pod's, and only the API's downward field spec.nodeName tells the
  * node's.
  */
-static int default_node(struct conf_ctx *c, struct km_settings *s)
+static int default_node(struct km_conf_ctx *c, struct km_settings *s)
 {
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables */
 	const char *told = getenv("NODE_NAME");
@@ -31,14 +31,14 @@ static int default_node(struct conf_ctx *c, struct km_settings *s)
 		*p = (char)tolower((unsigned char)*p);
 	s->node = calloc(1, sizeof(*s->node));
 	if (s->node == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	s->node_count = 1;
 	memcpy(s->node[0].name, name, sizeof(name));
 	s->node[0].cgroup = strdup("");
-	return s->node[0].cgroup != NULL ? 0 : conf_no_memory(c);
+	return s->node[0].cgroup != NULL ? 0 : km_conf_no_memory(c);
 }
 
-static int defaults(struct conf_ctx *c, struct km_settings *out)
+static int defaults(struct km_conf_ctx *c, struct km_settings *out)
 {
 	int rc;
 
@@ -60,7 +60,7 @@ static void derive(struct km_settings *s)
 
 int km_config_defaults(struct km_settings *out)
 {
-	struct conf_ctx c = { .file = "defaults" };
+	struct km_conf_ctx c = { .file = "defaults" };
 	int rc = defaults(&c, out);
 
 	if (rc == 0)
@@ -71,7 +71,7 @@ int km_config_defaults(struct km_settings *out)
 int km_config_parse(const char *name, const char *text, size_t len, struct km_settings *out,
                     struct km_err *err)
 {
-	struct conf_ctx c = { .file = name, .err = err };
+	struct km_conf_ctx c = { .file = name, .err = err };
 	struct km_tree_doc *doc = NULL;
 	const struct km_tree *root;
 	int rc;
@@ -93,6 +93,30 @@ int km_config_parse(const char *name, const char *text, size_t len, struct km_se
 		km_settings_fini(out);
 out:
 	km_tree_free(doc);
+	return rc;
+}
+
+int km_conf_host(struct km_conf_ctx *c, const struct km_tree *root, struct km_settings *out)
+{
+	static const char *const keys[] = { "nodes", "collect" };
+	struct km_tree part = { .kind = KM_TREE_MAP };
+	int rc = defaults(c, out);
+
+	for (size_t i = 0; rc == 0 && i < KM_ARRAY_LEN(keys); i++) {
+		const struct km_tree *found = km_tree_get(root, keys[i]);
+		struct km_tree only;
+
+		if (found == NULL)
+			continue;
+		only = *found;
+		only.next = NULL;
+		part.child = &only;
+		rc = conf_apply(c, &conf_settings_table, &part, "", out);
+	}
+	if (rc == 0)
+		rc = conf_validate(c, out, root);
+	if (rc != 0)
+		km_settings_fini(out);
 	return rc;
 }
 

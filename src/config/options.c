@@ -27,10 +27,10 @@ _Static_assert(KM_ON_STALE_NEUTRAL == 0 && KM_ON_STALE_AVOID == 1 && KM_ON_STALE
                "on_stales[] is indexed by the enum");
 
 /* clang-format off: a table */
-static const struct conf_option settings_rows[] = {
+static const struct km_conf_option settings_rows[] = {
 	{
 		.key = "roles",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_roles,
 		.preset = "agent, extender, controller",
 		.want = "a list of agent, extender, controller",
@@ -40,14 +40,14 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "listen.address",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "127.0.0.1",
 		.help = "Numeric IPv4 or IPv6 address on which the scheduler is answered.",
 		FIELD(km_settings, listen.address),
 	},
 	{
 		.key = "listen.port",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "9191",
 		.max = 65535,
 		.help = "TCP port; 0 lets the kernel pick, and the ready line tells which.",
@@ -55,7 +55,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "listen.tls.cert",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File with the server's certificate in PEM, the leaf first, then "
 			"intermediates; empty is plain HTTP. It is looked at every 2 s and at "
@@ -65,14 +65,14 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "listen.tls.key",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File with its private key in PEM, without a password.",
 		FIELD(km_settings, tls_key),
 	},
 	{
 		.key = "listen.tls.clientCA",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File with the certificates in PEM that client certificates must come "
 			"from; "
@@ -81,7 +81,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "observe.address",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Numeric address of a second listener with /metrics, /healthz, /readyz and "
 			"/v1/features only, for probes and Prometheus; empty is off.",
@@ -89,7 +89,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "observe.port",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "9192",
 		.max = 65535,
 		.help = "Its TCP port.",
@@ -97,7 +97,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "observe.tls",
-		.type = CONF_BOOL,
+		.type = KM_CONF_BOOL,
 		.preset = "false",
 		.help = "TLS there too, with the files of listen.tls. /healthz and /readyz are "
 			"answered without a client's certificate, because kubelet has none.",
@@ -105,7 +105,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "limits.bodyBytes",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "8388608",
 		.unit = "bytes",
 		.min = 4096,
@@ -116,7 +116,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "limits.connections",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "512",
 		.min = 1,
 		.max = 65536,
@@ -125,7 +125,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "limits.requestDeadline",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "5s",
 		.min = 0.1 * NS,
 		.max = 600 * NS,
@@ -136,7 +136,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "limits.jsonDepth",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "64",
 		.min = 8,
 		.max = 1000,
@@ -146,7 +146,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "nodes",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_nodes,
 		.reload = true,
 		.shown = "this host: the name in the environment variable NODE_NAME, else its own, "
@@ -157,7 +157,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.interval",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "1s",
 		.min = 0.1 * NS,
 		.max = 60 * NS,
@@ -167,7 +167,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.window",
-		.type = CONF_DURATION_S,
+		.type = KM_CONF_DURATION_S,
 		.preset = "60s",
 		.min = 1,
 		.max = 3600,
@@ -177,7 +177,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.sources",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_sources,
 		.preset = "auto",
 		.reload = true,
@@ -189,7 +189,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.probeInterval",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "60s",
 		.min = 1 * NS,
 		.max = 3600 * NS,
@@ -201,7 +201,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.pcm.library",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.reload = true,
 		.help = "File of libpcm; empty leaves the search to the loader.",
@@ -209,7 +209,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.pcm.isolation",
-		.type = CONF_CHOICE,
+		.type = KM_CONF_CHOICE,
 		.preset = "process",
 		.choices = isolations,
 		.reload = true,
@@ -219,7 +219,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.pcm.helper",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.reload = true,
 		.help = "File of kubemarla-pcm; empty is the one beside kubemarlad.",
@@ -227,7 +227,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.pcmServer.url",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "http://127.0.0.1:9738/metrics",
 		.reload = true,
 		.help = "Where a pcm-sensor-server shows its metrics; empty asks none.",
@@ -235,7 +235,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.perf.coreEvents",
-		.type = CONF_BOOL,
+		.type = KM_CONF_BOOL,
 		.preset = "true",
 		.reload = true,
 		.help = "Whether perf counts core events. With false it gives memory bandwidth "
@@ -244,7 +244,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.roots.procfs",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "/proc",
 		.reload = true,
 		.help = "Where the host's procfs is; in a container it may be mounted elsewhere.",
@@ -252,7 +252,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.roots.sysfs",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "/sys",
 		.reload = true,
 		.help = "Where the host's sysfs is.",
@@ -260,7 +260,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.roots.resctrl",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "/sys/fs/resctrl",
 		.reload = true,
 		.help = "Where resctrl is mounted.",
@@ -268,7 +268,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "collect.roots.cgroupfs",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "/sys/fs/cgroup",
 		.reload = true,
 		.help = "Where the host's control groups are mounted.",
@@ -276,7 +276,7 @@ static const struct conf_option settings_rows[] = {
 	},
 	{
 		.key = "model.path",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "models/pcm-nginx/model.ubj",
 		.reload = true,
 		.help = "Model file; relative paths start at the current directory. Empty, absent "
@@ -290,4 +290,4 @@ static const struct conf_option settings_rows[] = {
 };
 /* clang-format on */
 
-const struct conf_table conf_settings_table = { settings_rows, KM_ARRAY_LEN(settings_rows) };
+const struct km_conf_table conf_settings_table = { settings_rows, KM_ARRAY_LEN(settings_rows) };

@@ -3,7 +3,7 @@
 /* clang-format off */
 	{
 		.key = "features.from",
-		.type = CONF_CHOICE,
+		.type = KM_CONF_CHOICE,
 		.preset = "auto",
 		.choices = feature_origins,
 		.help = "Whose features decisions are made from: peers asks the agents of the "
@@ -14,14 +14,14 @@
 	},
 	{
 		.key = "features.url",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Prometheus server, with features.from: prometheus.",
 		FIELD(km_settings, features.url),
 	},
 	{
 		.key = "features.interval",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "5s",
 		.min = 0.1 * NS,
 		.max = 300 * NS,
@@ -30,7 +30,7 @@
 	},
 	{
 		.key = "features.timeout",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "2s",
 		.min = 0.1 * NS,
 		.max = 60 * NS,
@@ -39,7 +39,7 @@
 	},
 	{
 		.key = "features.port",
-		.type = CONF_INTEGER,
+		.type = KM_CONF_INTEGER,
 		.preset = "9192",
 		.min = 1,
 		.max = 65535,
@@ -48,7 +48,7 @@
 	},
 	{
 		.key = "features.selector",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "app.kubernetes.io/name=kubemarla,app.kubernetes.io/component=agent",
 		.help = "Labels of agents' pods in kubernetes.namespace: key=value or key, with "
 			"commas between; all must hold.",
@@ -56,7 +56,7 @@
 	},
 	{
 		.key = "features.tls.ca",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File of the CA that agents' certificates come from; agents are asked by "
 			"https then. Empty is plain HTTP.",
@@ -64,21 +64,21 @@
 	},
 	{
 		.key = "features.tls.cert",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File of the certificate that is shown to agents; empty is none.",
 		FIELD(km_settings, features.tls_cert),
 	},
 	{
 		.key = "features.tls.key",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File of its key.",
 		FIELD(km_settings, features.tls_key),
 	},
 	{
 		.key = "features.tls.serverName",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Name that agents' certificates are for, since their addresses come and "
 			"go; empty is the address.",
@@ -86,7 +86,7 @@
 	},
 	{
 		.key = "kubernetes.enabled",
-		.type = CONF_CHOICE,
+		.type = KM_CONF_CHOICE,
 		.preset = "auto",
 		.choices = kubernetes_modes,
 		.help = "Whether to watch a Kubernetes API: auto does in a pod with a service "
@@ -97,7 +97,7 @@
 	},
 	{
 		.key = "kubernetes.kubeconfig",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File that says where the API server is and who we are to it; empty is "
 			"the pod's own service account, else $KUBECONFIG, else ~/.kube/config. "
@@ -106,14 +106,14 @@
 	},
 	{
 		.key = "kubernetes.context",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Which context of the kubeconfig; empty is its current one.",
 		FIELD(km_settings, kubernetes.context),
 	},
 	{
 		.key = "kubernetes.namespace",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Namespace of our own objects, agents and Lease among them; empty is that "
 			"of the service account or context.",

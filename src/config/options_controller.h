@@ -3,7 +3,7 @@
 /* clang-format off */
 	{
 		.key = "controller.lease",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "kubemarla-controller",
 		.help = "Name of the Lease by which, of several controllers, one acts; in "
 			"kubernetes.namespace.",
@@ -11,7 +11,7 @@
 	},
 	{
 		.key = "controller.interval",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "5s",
 		.min = 1 * NS,
 		.max = 300 * NS,
@@ -21,7 +21,7 @@
 	},
 	{
 		.key = "controller.prometheus",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Base URL of the Prometheus that the queries of policies are asked of; "
 			"empty is features.url. With neither they are not asked.",
@@ -29,7 +29,7 @@
 	},
 	{
 		.key = "controller.queryInterval",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "15s",
 		.min = 1 * NS,
 		.max = 3600 * NS,

@@ -3,7 +3,7 @@
 /* clang-format off */
 	{
 		.key = "decide.maxAge",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "15s",
 		.min = 1 * NS,
 		.max = 3600 * NS,
@@ -13,7 +13,7 @@
 	},
 	{
 		.key = "decide.onStale",
-		.type = CONF_CHOICE,
+		.type = KM_CONF_CHOICE,
 		.preset = "Neutral",
 		.choices = on_stales,
 		.reload = true,
@@ -24,7 +24,7 @@
 	},
 	{
 		.key = "decide.scoreScale",
-		.type = CONF_CHOICE_INTEGER,
+		.type = KM_CONF_CHOICE_INTEGER,
 		.preset = "10",
 		.choices = score_scales,
 		.reload = true,
@@ -34,7 +34,7 @@
 	},
 	{
 		.key = "decide.minMaxSlowdown",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "1.2",
 		.unit = "ratio",
 		.min = 1.05,
@@ -45,7 +45,7 @@
 	},
 	{
 		.key = "decide.risk",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "0.5",
 		.unit = "quantile",
 		.min = 0.5,
@@ -59,7 +59,7 @@
 	},
 	{
 		.key = "decide.harm.filter",
-		.type = CONF_BOOL,
+		.type = KM_CONF_BOOL,
 		.preset = "true",
 		.reload = true,
 		.help = "Whether a node is filtered out, in mode Enforce, when a protected pod "
@@ -68,7 +68,7 @@
 	},
 	{
 		.key = "decide.harm.score",
-		.type = CONF_BOOL,
+		.type = KM_CONF_BOOL,
 		.preset = "true",
 		.reload = true,
 		.help = "Whether harm to protected pods lowers a node's score.",
@@ -76,7 +76,7 @@
 	},
 	{
 		.key = "decide.ledger",
-		.type = CONF_CHOICE,
+		.type = KM_CONF_CHOICE,
 		.preset = "on",
 		.choices = switches,
 		.reload = true,
@@ -87,7 +87,7 @@
 	},
 	{
 		.key = "decide.reservationTTL",
-		.type = CONF_DURATION_NS,
+		.type = KM_CONF_DURATION_NS,
 		.preset = "0s",
 		.min = 0,
 		.max = 3600 * NS,
@@ -99,7 +99,7 @@
 	},
 	{
 		.key = "decide.unknownSlowdown",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "1.1",
 		.unit = "ratio",
 		.min = 1,
@@ -111,7 +111,7 @@
 	},
 	{
 		.key = "decide.policies",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.reload = true,
 		.help = "File of InterferencePolicies, beside those of the Kubernetes API: one, or a List "
@@ -120,7 +120,7 @@
 	},
 	{
 		.key = "decide.trustedNamespaces",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_namespaces,
 		.preset = "",
 		.reload = true,
@@ -132,7 +132,7 @@
 	},
 	{
 		.key = "decide.effects",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "File of learned effects of pods on one another; read at start if it is "
 			"there, written every five minutes and at stop when something was learned; "
@@ -142,7 +142,7 @@
 	},
 	{
 		.key = "decide.log",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.reload = true,
 		.help = "File to which decisions are appended as JSON lines, with what they were "
@@ -154,7 +154,7 @@
 	},
 	{
 		.key = "decide.defaultWorkload.rps",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "1000",
 		.unit = "requests/s",
 		.min = 0.001,
@@ -165,7 +165,7 @@
 	},
 	{
 		.key = "decide.defaultWorkload.replicas",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "1",
 		.min = 1,
 		.max = 100000,
@@ -175,7 +175,7 @@
 	},
 	{
 		.key = "decide.defaultWorkload.maxSlowdown",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "2.0",
 		.unit = "ratio",
 		.min = 1.05,

@@ -6,10 +6,10 @@
 	.offset = offsetof(struct type_, member), .size = sizeof(((struct type_ *)0)->member)
 
 /* clang-format off: a table */
-static const struct conf_option node_rows[] = {
+static const struct km_conf_option node_rows[] = {
 	{
 		.key = "name",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_node_name,
 		.required = true,
 		.want = "a node name of 1 to 253 letters, digits, '-', '.' or '_'",
@@ -18,7 +18,7 @@ static const struct conf_option node_rows[] = {
 	},
 	{
 		.key = "cpus",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_cpus,
 		.shown = "those of its control group, else all CPUs of its host",
 		.want = "a CPU list such as \"0-2,5\"",
@@ -27,7 +27,7 @@ static const struct conf_option node_rows[] = {
 	},
 	{
 		.key = "cgroup",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.preset = "",
 		.help = "Path of its control group below the hierarchy's root, the same in all "
 			"hierarchies: the source os reads its pressure and throttling, and "
@@ -37,10 +37,10 @@ static const struct conf_option node_rows[] = {
 	},
 };
 
-static const struct conf_option replay_rows[] = {
+static const struct km_conf_option replay_rows[] = {
 	{
 		.key = "file",
-		.type = CONF_STRING,
+		.type = KM_CONF_STRING,
 		.required = true,
 		.help = "A trace written by pcm -csv, plain or gzip; relative paths start at the "
 			"current directory.",
@@ -48,21 +48,21 @@ static const struct conf_option replay_rows[] = {
 	},
 	{
 		.key = "node",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_replay_nodes,
 		.want = "the name of a node in nodes",
 		.help = "The node on the traced host.",
 	},
 	{
 		.key = "nodes",
-		.type = CONF_CUSTOM,
+		.type = KM_CONF_CUSTOM,
 		.custom = conf_parse_replay_nodes,
 		.want = "a list of names of nodes in nodes",
 		.help = "The nodes on the traced host, when there are several.",
 	},
 	{
 		.key = "speed",
-		.type = CONF_NUMBER,
+		.type = KM_CONF_NUMBER,
 		.preset = "1",
 		.unit = "trace s per s",
 		.min = 0.001,
@@ -72,7 +72,7 @@ static const struct conf_option replay_rows[] = {
 	},
 	{
 		.key = "loop",
-		.type = CONF_BOOL,
+		.type = KM_CONF_BOOL,
 		.preset = "false",
 		.help = "Whether the trace begins again after its end.",
 		FIELD(km_replay_settings, loop),
@@ -80,5 +80,5 @@ static const struct conf_option replay_rows[] = {
 };
 /* clang-format on */
 
-const struct conf_table conf_node_table = { node_rows, KM_ARRAY_LEN(node_rows) };
-const struct conf_table conf_replay_table = { replay_rows, KM_ARRAY_LEN(replay_rows) };
+const struct km_conf_table conf_node_table = { node_rows, KM_ARRAY_LEN(node_rows) };
+const struct km_conf_table conf_replay_table = { replay_rows, KM_ARRAY_LEN(replay_rows) };

@@ -38,7 +38,7 @@ static bool is_dns(const char *text, size_t max, bool dots)
 	return true;
 }
 
-static int read_metadata(struct conf_ctx *c, const struct km_tree *object, struct km_policy *p)
+static int read_metadata(struct km_conf_ctx *c, const struct km_tree *object, struct km_policy *p)
 {
 	static const struct km_tree none = { .kind = KM_TREE_SCALAR, .text = "" };
 	const struct km_tree *metadata = km_tree_get(object, "metadata");
@@ -49,16 +49,16 @@ static int read_metadata(struct conf_ctx *c, const struct km_tree *object, struc
 	nothing.line = metadata != NULL ? metadata->line : object->line;
 	if (name == NULL || name->kind != KM_TREE_SCALAR ||
 	    !is_dns(name->text, KM_POLICY_NAME_MAX - 1, true))
-		return conf_bad_value(c, "metadata.name", name != NULL ? name : &nothing,
-		                      "a name of lower-case letters, digits, '-' and '.'");
+		return km_conf_bad_value(c, "metadata.name", name != NULL ? name : &nothing,
+		                         "a name of lower-case letters, digits, '-' and '.'");
 	memcpy(p->name, name->text, strlen(name->text) + 1);
 	if (namespace == NULL) {
 		memcpy(p->namespace, "default", sizeof("default"));
 		return 0;
 	}
 	if (namespace->kind != KM_TREE_SCALAR || !is_dns(namespace->text, NS_LABEL_MAX, false))
-		return conf_bad_value(c, "metadata.namespace", namespace,
-		                      "a namespace of lower-case letters, digits and '-'");
+		return km_conf_bad_value(c, "metadata.namespace", namespace,
+		                         "a namespace of lower-case letters, digits and '-'");
 	memcpy(p->namespace, namespace->text, strlen(namespace->text) + 1);
 	return 0;
 }
@@ -77,40 +77,40 @@ static bool is_trusted(const char *trusted, const char *namespace)
 	return false;
 }
 
-static int want_text(struct conf_ctx *c, const struct km_tree *object, const char *key,
+static int want_text(struct km_conf_ctx *c, const struct km_tree *object, const char *key,
                      const char *want)
 {
 	const struct km_tree *v = km_tree_get(object, key);
 
 	if (v == NULL)
-		return conf_fail(c, object->line, "%s%s%s: saw nothing, want %s",
-		                 c->within != NULL ? c->within : "", c->within != NULL ? "." : "",
-		                 key, want);
+		return km_conf_fail(c, object->line, "%s%s%s: saw nothing, want %s",
+		                    c->within != NULL ? c->within : "",
+		                    c->within != NULL ? "." : "", key, want);
 	if (v->kind != KM_TREE_SCALAR || strcmp(v->text, want) != 0)
-		return conf_bad_value(c, key, v, want);
+		return km_conf_bad_value(c, key, v, want);
 	return 0;
 }
 
 /* *p is initialised, whatever is returned. */
-static int read_policy(struct conf_ctx *outer, const struct km_tree *object, const char *within,
+static int read_policy(struct km_conf_ctx *outer, const struct km_tree *object, const char *within,
                        struct km_policy *p)
 {
 	static const char *const known[] = { "apiVersion", "kind", "metadata", "spec", "status" };
-	struct conf_ctx c = { .file = outer->file, .err = outer->err, .within = within };
+	struct km_conf_ctx c = { .file = outer->file, .err = outer->err, .within = within };
 	const struct km_tree *spec = km_tree_get(object, "spec");
 	int rc;
 
 	km_policy_init(p);
 	if (object->kind != KM_TREE_MAP)
-		return conf_bad_value(outer, within != NULL ? within : "the file", object,
-		                      "an InterferencePolicy");
+		return km_conf_bad_value(outer, within != NULL ? within : "the file", object,
+		                         "an InterferencePolicy");
 	for (const struct km_tree *i = object->child; i != NULL; i = i->next) {
 		size_t k = 0;
 
 		while (k < KM_ARRAY_LEN(known) && strcmp(known[k], i->key) != 0)
 			k++;
 		if (k == KM_ARRAY_LEN(known))
-			return conf_fail(&c, i->line, "%.40s: no such key of a policy", i->key);
+			return km_conf_fail(&c, i->line, "%.40s: no such key of a policy", i->key);
 	}
 	rc = want_text(&c, object, "apiVersion", API_VERSION);
 	if (rc == 0)
@@ -118,13 +118,13 @@ static int read_policy(struct conf_ctx *outer, const struct km_tree *object, con
 	if (rc == 0)
 		rc = read_metadata(&c, object, p);
 	if (rc == 0 && spec == NULL)
-		rc = conf_fail(&c, object->line, "spec: saw nothing, want a map of keys");
+		rc = km_conf_fail(&c, object->line, "spec: saw nothing, want a map of keys");
 	if (rc == 0)
 		rc = conf_parse_policy_spec(&c, spec, p);
 	return rc;
 }
 
-static int read_list(struct conf_ctx *c, const struct km_tree *items, const char *trusted,
+static int read_list(struct km_conf_ctx *c, const struct km_tree *items, const char *trusted,
                      struct km_policies **out)
 {
 	struct km_policy *policy;
@@ -134,15 +134,15 @@ static int read_list(struct conf_ctx *c, const struct km_tree *items, const char
 	int rc = 0;
 
 	if (items->kind != KM_TREE_LIST)
-		return conf_bad_value(c, "items", items, "a list of InterferencePolicies");
+		return km_conf_bad_value(c, "items", items, "a list of InterferencePolicies");
 	for (const struct km_tree *i = items->child; i != NULL; i = i->next)
 		count++;
 	if (count > KM_POLICIES_MAX)
-		return conf_fail(c, items->line, "items: saw %zu, want at most %d", count,
-		                 KM_POLICIES_MAX);
+		return km_conf_fail(c, items->line, "items: saw %zu, want at most %d", count,
+		                    KM_POLICIES_MAX);
 	policy = calloc(count + 1, sizeof(*policy));
 	if (policy == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	for (const struct km_tree *i = items->child; i != NULL && rc == 0; i = i->next) {
 		(void)snprintf(within, sizeof(within), "items[%zu]", done);
 		rc = read_policy(c, i, within, &policy[done]);
@@ -158,7 +158,7 @@ static int read_list(struct conf_ctx *c, const struct km_tree *items, const char
 	return rc;
 }
 
-static int read_file(struct conf_ctx *c, const struct km_tree *root, const char *trusted,
+static int read_file(struct km_conf_ctx *c, const struct km_tree *root, const char *trusted,
                      struct km_policies **out)
 {
 	const struct km_tree *items = km_tree_get(root, "items");
@@ -180,7 +180,7 @@ static int read_file(struct conf_ctx *c, const struct km_tree *root, const char 
 int km_policy_file_parse(const char *name, const char *text, size_t len, const char *trusted,
                          struct km_policies **out, struct km_err *err)
 {
-	struct conf_ctx c = { .file = name, .err = err };
+	struct km_conf_ctx c = { .file = name, .err = err };
 	struct km_tree_doc *doc = NULL;
 	int rc;
 
@@ -195,7 +195,7 @@ int km_policy_file_parse(const char *name, const char *text, size_t len, const c
 int km_policy_parse(const char *name, const char *json, size_t len, bool trusted,
                     struct km_policy *out, struct km_err *err)
 {
-	struct conf_ctx c = { .file = name, .err = err };
+	struct km_conf_ctx c = { .file = name, .err = err };
 	struct km_tree_doc *doc = NULL;
 	int rc;
 

@@ -11,16 +11,16 @@
 #define LABEL_KEY_MAX   317 /* a DNS subdomain, '/', and 63 characters */
 #define LABEL_VALUE_MAX 63
 
-static int new_term(struct conf_ctx *c, struct km_policy *p, const struct km_tree *at,
+static int new_term(struct km_conf_ctx *c, struct km_policy *p, const struct km_tree *at,
                     struct km_selector_term **out)
 {
 	if (p->term_count == KM_SELECTOR_TERMS_MAX)
-		return conf_fail(c, at->line, "spec.selector: saw more than %d requirements",
-		                 KM_SELECTOR_TERMS_MAX);
+		return km_conf_fail(c, at->line, "spec.selector: saw more than %d requirements",
+		                    KM_SELECTOR_TERMS_MAX);
 	if (p->term == NULL)
 		p->term = calloc(KM_SELECTOR_TERMS_MAX, sizeof(p->term[0]));
 	if (p->term == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	*out = &p->term[p->term_count++];
 	return 0;
 }
@@ -68,41 +68,41 @@ static bool is_label_key(const char *key)
 	       (slash == NULL || is_prefix(key, (size_t)(slash - key)));
 }
 
-static int set_key(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
+static int set_key(struct km_conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
                    const char *key)
 {
 	if (!is_label_key(key)) {
-		return conf_fail(
+		return km_conf_fail(
 			c, at->line,
 			"spec.selector: saw the label key \"%.40s\", want a name of at most "
 			"63 characters, which may have a domain and a '/' in front",
 			key);
 	}
 	t->key = strdup(key);
-	return t->key != NULL ? 0 : conf_no_memory(c);
+	return t->key != NULL ? 0 : km_conf_no_memory(c);
 }
 
-static int add_value(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *v)
+static int add_value(struct km_conf_ctx *c, struct km_selector_term *t, const struct km_tree *v)
 {
 	if (!conf_is_text(v) ||
 	    (v->text[0] != '\0' && !is_name(v->text, strlen(v->text), LABEL_VALUE_MAX, "-_.")))
-		return conf_bad_value(c, "selector", v,
-		                      "texts of at most 63 letters, digits, '-', '_' and '.'");
+		return km_conf_bad_value(c, "selector", v,
+		                         "texts of at most 63 letters, digits, '-', '_' and '.'");
 	if (t->value_count == KM_SELECTOR_VALUES_MAX)
-		return conf_fail(c, v->line, "spec.selector: saw more than %d values",
-		                 KM_SELECTOR_VALUES_MAX);
+		return km_conf_fail(c, v->line, "spec.selector: saw more than %d values",
+		                    KM_SELECTOR_VALUES_MAX);
 	if (t->value == NULL)
 		t->value = calloc(KM_SELECTOR_VALUES_MAX, sizeof(t->value[0]));
 	if (t->value == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	t->value[t->value_count] = strdup(v->text);
-	return t->value[t->value_count++] != NULL ? 0 : conf_no_memory(c);
+	return t->value[t->value_count++] != NULL ? 0 : km_conf_no_memory(c);
 }
 
-static int add_labels(struct conf_ctx *c, struct km_policy *p, const struct km_tree *labels)
+static int add_labels(struct km_conf_ctx *c, struct km_policy *p, const struct km_tree *labels)
 {
 	if (labels->kind != KM_TREE_MAP)
-		return conf_bad_value(c, "selector.matchLabels", labels, "a map of labels");
+		return km_conf_bad_value(c, "selector.matchLabels", labels, "a map of labels");
 	for (const struct km_tree *v = labels->child; v != NULL; v = v->next) {
 		struct km_selector_term *t = NULL;
 		int rc = new_term(c, p, v, &t);
@@ -117,26 +117,26 @@ static int add_labels(struct conf_ctx *c, struct km_policy *p, const struct km_t
 	return 0;
 }
 
-static int add_values(struct conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
+static int add_values(struct km_conf_ctx *c, struct km_selector_term *t, const struct km_tree *at,
                       const struct km_tree *values)
 {
 	bool needs = t->op == KM_SELECTOR_IN || t->op == KM_SELECTOR_NOT_IN;
 	int rc = 0;
 
 	if (values != NULL && values->kind != KM_TREE_LIST)
-		return conf_bad_value(c, "selector.matchExpressions.values", values, "a list");
+		return km_conf_bad_value(c, "selector.matchExpressions.values", values, "a list");
 	for (const struct km_tree *v = values != NULL ? values->child : NULL; v != NULL && rc == 0;
 	     v = v->next)
 		rc = add_value(c, t, v);
 	if (rc != 0 || needs == (t->value_count > 0))
 		return rc;
-	return conf_fail(c, at->line,
-	                 "spec.selector.matchExpressions: saw %s %s values, want values with "
-	                 "In and NotIn, and only with them",
-	                 km_selector_op_name(t->op), needs ? "without" : "with");
+	return km_conf_fail(c, at->line,
+	                    "spec.selector.matchExpressions: saw %s %s values, want values with "
+	                    "In and NotIn, and only with them",
+	                    km_selector_op_name(t->op), needs ? "without" : "with");
 }
 
-static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct km_tree *e)
+static int add_expression(struct km_conf_ctx *c, struct km_policy *p, const struct km_tree *e)
 {
 	const struct km_tree *key = km_tree_get(e, "key");
 	const struct km_tree *op = km_tree_get(e, "operator");
@@ -145,18 +145,19 @@ static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct 
 	int rc;
 
 	if (e->kind != KM_TREE_MAP || key == NULL || !conf_is_text(key))
-		return conf_bad_value(c, "selector.matchExpressions", e,
-		                      "maps of key, operator and values");
+		return km_conf_bad_value(c, "selector.matchExpressions", e,
+		                         "maps of key, operator and values");
 	if (parsed < 0)
-		return conf_bad_value(c, "selector.matchExpressions.operator", op != NULL ? op : e,
-		                      "In, NotIn, Exists or DoesNotExist");
+		return km_conf_bad_value(c, "selector.matchExpressions.operator",
+		                         op != NULL ? op : e, "In, NotIn, Exists or DoesNotExist");
 	for (const struct km_tree *i = e->child; i != NULL; i = i->next) {
 		if (strcmp(i->key, "key") != 0 && strcmp(i->key, "operator") != 0 &&
 		    strcmp(i->key, "values") != 0) {
-			return conf_fail(c, i->line,
-			                 "spec.selector.matchExpressions: saw the key %.40s, want "
-			                 "key, operator and values",
-			                 i->key);
+			return km_conf_fail(
+				c, i->line,
+				"spec.selector.matchExpressions: saw the key %.40s, want "
+				"key, operator and values",
+				i->key);
 		}
 	}
 	rc = new_term(c, p, e, &t);
@@ -167,34 +168,34 @@ static int add_expression(struct conf_ctx *c, struct km_policy *p, const struct 
 	return rc != 0 ? rc : add_values(c, t, e, km_tree_get(e, "values"));
 }
 
-static int add_expressions(struct conf_ctx *c, struct km_policy *p, const struct km_tree *list)
+static int add_expressions(struct km_conf_ctx *c, struct km_policy *p, const struct km_tree *list)
 {
 	int rc = 0;
 
 	if (list->kind != KM_TREE_LIST)
-		return conf_bad_value(c, "selector.matchExpressions", list, "a list");
+		return km_conf_bad_value(c, "selector.matchExpressions", list, "a list");
 	for (const struct km_tree *e = list->child; e != NULL && rc == 0; e = e->next)
 		rc = add_expression(c, p, e);
 	return rc;
 }
 
-int conf_parse_selector(struct conf_ctx *c, const struct conf_option *o, const char *key,
+int conf_parse_selector(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, void *base)
 {
 	int rc = 0;
 
 	if (v->kind != KM_TREE_MAP)
-		return conf_bad_value(c, key, v, o->want);
+		return km_conf_bad_value(c, key, v, o->want);
 	for (const struct km_tree *i = v->child; i != NULL && rc == 0; i = i->next) {
 		if (strcmp(i->key, "matchLabels") == 0)
 			rc = add_labels(c, base, i);
 		else if (strcmp(i->key, "matchExpressions") == 0)
 			rc = add_expressions(c, base, i);
 		else {
-			rc = conf_fail(c, i->line,
-			               "spec.selector: saw the key %.40s, want matchLabels or "
-			               "matchExpressions",
-			               i->key);
+			rc = km_conf_fail(c, i->line,
+			                  "spec.selector: saw the key %.40s, want matchLabels or "
+			                  "matchExpressions",
+			                  i->key);
 		}
 	}
 	return rc;

@@ -34,7 +34,7 @@ struct tree_frame {
 };
 
 struct tree_builder {
-	struct conf_ctx ctx;
+	struct km_conf_ctx ctx;
 	struct km_tree_doc *doc;
 	struct tree_frame frame[TREE_DEPTH_MAX];
 	size_t depth;
@@ -60,8 +60,8 @@ static int attach(struct tree_builder *b, struct km_tree *n)
 	struct tree_frame *f = b->depth > 0 ? &b->frame[b->depth - 1] : NULL;
 
 	if (++b->nodes > TREE_NODES_MAX) {
-		return conf_fail(&b->ctx, b->line, "more than %d values, want fewer",
-		                 TREE_NODES_MAX);
+		return km_conf_fail(&b->ctx, b->line, "more than %d values, want fewer",
+		                    TREE_NODES_MAX);
 	}
 	if (f == NULL) {
 		b->doc->root = n;
@@ -69,8 +69,8 @@ static int attach(struct tree_builder *b, struct km_tree *n)
 	}
 	if (f->map) {
 		if (f->key == NULL)
-			return conf_fail(&b->ctx, b->line,
-			                 "saw a list or map as a key, want a plain name");
+			return km_conf_fail(&b->ctx, b->line,
+			                    "saw a list or map as a key, want a plain name");
 		n->key = f->key;
 		n->line = n->kind == KM_TREE_SCALAR ? n->line : f->key_line;
 		f->key = NULL;
@@ -87,11 +87,11 @@ static int attach(struct tree_builder *b, struct km_tree *n)
 static int refuse_extras(struct tree_builder *b, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	if (anchor != NULL)
-		return conf_fail(&b->ctx, b->line, "saw the anchor &%.40s, want none",
-		                 (const char *)anchor);
+		return km_conf_fail(&b->ctx, b->line, "saw the anchor &%.40s, want none",
+		                    (const char *)anchor);
 	if (tag != NULL)
-		return conf_fail(&b->ctx, b->line, "saw the tag %.40s, want none",
-		                 (const char *)tag);
+		return km_conf_fail(&b->ctx, b->line, "saw the tag %.40s, want none",
+		                    (const char *)tag);
 	return 0;
 }
 
@@ -107,10 +107,10 @@ static int on_scalar(struct tree_builder *b, const yaml_event_t *ev)
 	if (rc != 0)
 		return rc;
 	if (memchr(value, '\0', len) != NULL)
-		return conf_fail(&b->ctx, b->line, "saw a NUL byte in a text, want none");
+		return km_conf_fail(&b->ctx, b->line, "saw a NUL byte in a text, want none");
 	text = km_arena_strndup(&b->doc->arena, value, len);
 	if (text == NULL)
-		return conf_no_memory(&b->ctx);
+		return km_conf_no_memory(&b->ctx);
 	if (f != NULL && f->map && f->key == NULL) {
 		f->key = text;
 		f->key_line = b->line;
@@ -118,7 +118,7 @@ static int on_scalar(struct tree_builder *b, const yaml_event_t *ev)
 	}
 	n = new_node(b, KM_TREE_SCALAR);
 	if (n == NULL)
-		return conf_no_memory(&b->ctx);
+		return km_conf_no_memory(&b->ctx);
 	n->text = text;
 	n->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	return attach(b, n);
@@ -133,12 +133,12 @@ static int on_open(struct tree_builder *b, enum km_tree_kind kind, const yaml_ch
 	if (rc != 0)
 		return rc;
 	if (b->depth == TREE_DEPTH_MAX) {
-		return conf_fail(&b->ctx, b->line, "nested deeper than %d, want less",
-		                 TREE_DEPTH_MAX);
+		return km_conf_fail(&b->ctx, b->line, "nested deeper than %d, want less",
+		                    TREE_DEPTH_MAX);
 	}
 	n = new_node(b, kind);
 	if (n == NULL)
-		return conf_no_memory(&b->ctx);
+		return km_conf_no_memory(&b->ctx);
 	rc = attach(b, n);
 	if (rc != 0)
 		return rc;
@@ -155,10 +155,10 @@ static int refuse_doubled_keys(struct tree_builder *b, const struct km_tree *map
 	for (const struct km_tree *n = map->child; n != NULL && rc == 0; n = n->next) {
 		rc = km_map_add(&seen, n->key, strlen(n->key), n->line, NULL);
 		if (rc == -EEXIST) {
-			rc = conf_fail(&b->ctx, n->line, "%.60s: saw this key twice, want it once",
-			               n->key);
+			rc = km_conf_fail(&b->ctx, n->line,
+			                  "%.60s: saw this key twice, want it once", n->key);
 		} else if (rc != 0) {
-			rc = conf_no_memory(&b->ctx);
+			rc = km_conf_no_memory(&b->ctx);
 		}
 	}
 	km_map_fini(&seen);
@@ -189,11 +189,11 @@ static int on_event(struct tree_builder *b, const yaml_event_t *ev)
 	case YAML_MAPPING_END_EVENT:
 		return on_close(b);
 	case YAML_ALIAS_EVENT:
-		return conf_fail(&b->ctx, b->line, "saw the alias *%.40s, want none",
-		                 (const char *)ev->data.alias.anchor);
+		return km_conf_fail(&b->ctx, b->line, "saw the alias *%.40s, want none",
+		                    (const char *)ev->data.alias.anchor);
 	case YAML_DOCUMENT_START_EVENT:
 		if (b->done)
-			return conf_fail(&b->ctx, b->line, "saw a second document, want one");
+			return km_conf_fail(&b->ctx, b->line, "saw a second document, want one");
 		return 0;
 	case YAML_DOCUMENT_END_EVENT:
 		b->done = true;
@@ -210,14 +210,14 @@ static int parser_error(struct tree_builder *b, const yaml_parser_t *p, const ch
 	uint32_t line = (uint32_t)p->problem_mark.line + 1;
 
 	if (p->error == YAML_MEMORY_ERROR)
-		return conf_no_memory(&b->ctx);
+		return km_conf_no_memory(&b->ctx);
 	if (p->error == YAML_READER_ERROR) {
 		line = 1;
 		for (size_t i = 0; i < len && i < p->problem_offset; i++)
 			line += text[i] == '\n';
 	}
-	return conf_fail(&b->ctx, line, "not YAML: %.100s",
-	                 p->problem != NULL ? p->problem : "unreadable");
+	return km_conf_fail(&b->ctx, line, "not YAML: %.100s",
+	                    p->problem != NULL ? p->problem : "unreadable");
 }
 
 static int run_parser(struct tree_builder *b, const char *text, size_t len)
@@ -228,7 +228,7 @@ static int run_parser(struct tree_builder *b, const char *text, size_t len)
 	int rc = 0;
 
 	if (!yaml_parser_initialize(&parser))
-		return conf_no_memory(&b->ctx);
+		return km_conf_no_memory(&b->ctx);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	while (rc == 0 && !end) {
 		if (!yaml_parser_parse(&parser, &ev)) {
@@ -252,17 +252,17 @@ int km_tree_parse(const char *name, const char *text, size_t len, struct km_tree
 	*out = NULL;
 	b.doc = calloc(1, sizeof(*b.doc));
 	if (b.doc == NULL)
-		return conf_no_memory(&b.ctx);
+		return km_conf_no_memory(&b.ctx);
 	km_arena_init(&b.doc->arena, 0);
 	rc = run_parser(&b, text, len);
 	if (rc != 0)
 		goto out;
 	/* An empty file, or one of comments only, is an empty map. */
 	b.line = 1;
-	if (b.doc->root == NULL || conf_is_null(b.doc->root))
+	if (b.doc->root == NULL || km_conf_is_null(b.doc->root))
 		b.doc->root = new_node(&b, KM_TREE_MAP);
 	if (b.doc->root == NULL) {
-		rc = conf_no_memory(&b.ctx);
+		rc = km_conf_no_memory(&b.ctx);
 		goto out;
 	}
 	*out = b.doc;

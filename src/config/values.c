@@ -25,7 +25,7 @@ static const struct suffix time_suffixes[] = {
 	{ "ms", 1e-3 }, { "us", 1e-6 }, { "s", 1 }, { "m", 60 }, { "h", 3600 },
 };
 
-static int want_failed(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int want_failed(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                        const struct km_tree *v)
 {
 	struct km_buf want;
@@ -33,18 +33,18 @@ static int want_failed(struct conf_ctx *c, const struct conf_option *o, const ch
 
 	km_buf_init(&want);
 	conf_want(o, &want);
-	rc = conf_bad_value(c, key, v, km_buf_cstr(&want));
+	rc = km_conf_bad_value(c, key, v, km_buf_cstr(&want));
 	km_buf_fini(&want);
 	return rc;
 }
 
-static bool in_range(const struct conf_option *o, double value)
+static bool in_range(const struct km_conf_option *o, double value)
 {
 	return (o->min == 0 && o->max == 0) || (value >= o->min && value <= o->max);
 }
 
 /* Stores an unsigned number in a field of 1 to 8 bytes. */
-static void store(const struct conf_option *o, uint64_t value, void *base)
+static void store(const struct km_conf_option *o, uint64_t value, void *base)
 {
 	char *field = (char *)base + o->offset;
 
@@ -65,7 +65,7 @@ static void store(const struct conf_option *o, uint64_t value, void *base)
 	}
 }
 
-static int parse_integer(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_integer(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                          const struct km_tree *v, void *base)
 {
 	bool bytes = o->unit != NULL && strcmp(o->unit, "bytes") == 0;
@@ -89,7 +89,7 @@ static int parse_integer(struct conf_ctx *c, const struct conf_option *o, const 
 	return 0;
 }
 
-static int parse_number(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_number(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, void *base)
 {
 	double value;
@@ -129,42 +129,42 @@ static int duration_s(const char *text, double *out)
 	return 0;
 }
 
-static int parse_duration(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_duration(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                           const struct km_tree *v, void *base)
 {
-	double scale = o->type == CONF_DURATION_NS ? 1e9 : 1;
+	double scale = o->type == KM_CONF_DURATION_NS ? 1e9 : 1;
 	char *field = (char *)base + o->offset;
 	double value;
 
 	if (v->kind != KM_TREE_SCALAR || duration_s(v->text, &value) != 0 ||
 	    !in_range(o, value * scale))
 		return want_failed(c, o, key, v);
-	if (o->type == CONF_DURATION_NS)
+	if (o->type == KM_CONF_DURATION_NS)
 		memcpy(field, &(int64_t){ llround(value * scale) }, sizeof(int64_t));
 	else
 		memcpy(field, &value, sizeof(value));
 	return 0;
 }
 
-static int parse_string(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_string(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, void *base)
 {
 	char **field = (char **)(void *)((char *)base + o->offset);
 	char *copy;
 
 	/* A preset "" comes without quotes: line 0 tells it from an empty value in the file. */
-	if (v->kind != KM_TREE_SCALAR || (conf_is_null(v) && v->line != 0) ||
+	if (v->kind != KM_TREE_SCALAR || (km_conf_is_null(v) && v->line != 0) ||
 	    (o->required && v->text[0] == '\0'))
 		return want_failed(c, o, key, v);
 	copy = strdup(v->text);
 	if (copy == NULL)
-		return conf_no_memory(c);
+		return km_conf_no_memory(c);
 	free(*field);
 	*field = copy;
 	return 0;
 }
 
-static int parse_bool(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_bool(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                       const struct km_tree *v, void *base)
 {
 	bool yes = v->kind == KM_TREE_SCALAR && strcmp(v->text, "true") == 0;
@@ -176,7 +176,7 @@ static int parse_bool(struct conf_ctx *c, const struct conf_option *o, const cha
 	return 0;
 }
 
-static int parse_choice(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_choice(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, void *base)
 {
 	uint64_t value = 0;
@@ -188,7 +188,7 @@ static int parse_choice(struct conf_ctx *c, const struct conf_option *o, const c
 		value++;
 	if (o->choices[value] == NULL)
 		return want_failed(c, o, key, v);
-	if (o->type == CONF_CHOICE_INTEGER) {
+	if (o->type == KM_CONF_CHOICE_INTEGER) {
 		if (v->quoted || km_num_int(v->text, strlen(v->text), &spelled) != 0)
 			return want_failed(c, o, key, v);
 		value = (uint64_t)spelled;
@@ -197,21 +197,21 @@ static int parse_choice(struct conf_ctx *c, const struct conf_option *o, const c
 	return 0;
 }
 
-static int parse_custom(struct conf_ctx *c, const struct conf_option *o, const char *key,
+static int parse_custom(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, void *base)
 {
 	return o->custom(c, o, key, v, base);
 }
 
-static conf_parse_fn *const parsers[CONF_TYPE_N] = {
-	[CONF_INTEGER] = parse_integer,      [CONF_NUMBER] = parse_number,
-	[CONF_DURATION_NS] = parse_duration, [CONF_DURATION_S] = parse_duration,
-	[CONF_STRING] = parse_string,        [CONF_BOOL] = parse_bool,
-	[CONF_CHOICE] = parse_choice,        [CONF_CHOICE_INTEGER] = parse_choice,
-	[CONF_CUSTOM] = parse_custom,
+static km_conf_parse_fn *const parsers[KM_CONF_TYPE_N] = {
+	[KM_CONF_INTEGER] = parse_integer,      [KM_CONF_NUMBER] = parse_number,
+	[KM_CONF_DURATION_NS] = parse_duration, [KM_CONF_DURATION_S] = parse_duration,
+	[KM_CONF_STRING] = parse_string,        [KM_CONF_BOOL] = parse_bool,
+	[KM_CONF_CHOICE] = parse_choice,        [KM_CONF_CHOICE_INTEGER] = parse_choice,
+	[KM_CONF_CUSTOM] = parse_custom,
 };
 
-int conf_parse_value(struct conf_ctx *c, const struct conf_option *o, const char *key,
+int conf_parse_value(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                      const struct km_tree *v, void *base)
 {
 	return parsers[o->type](c, o, key, v, base);
@@ -236,11 +236,11 @@ static void duration_text(double seconds, struct km_buf *out)
 	km_buf_printf(out, "%g%s", value, unit);
 }
 
-void conf_quantity(const struct conf_option *o, double value, struct km_buf *out)
+void conf_quantity(const struct km_conf_option *o, double value, struct km_buf *out)
 {
-	if (o->type == CONF_DURATION_NS)
+	if (o->type == KM_CONF_DURATION_NS)
 		duration_text(value / 1e9, out);
-	else if (o->type == CONF_DURATION_S)
+	else if (o->type == KM_CONF_DURATION_S)
 		duration_text(value, out);
 	else if (value >= 1e6)
 		km_buf_printf(out, "%.0f", value);
@@ -248,20 +248,20 @@ void conf_quantity(const struct conf_option *o, double value, struct km_buf *out
 		km_buf_printf(out, "%g", value);
 }
 
-void conf_want(const struct conf_option *o, struct km_buf *out)
+void conf_want(const struct km_conf_option *o, struct km_buf *out)
 {
-	static const char *const noun[CONF_TYPE_N] = {
-		[CONF_INTEGER] = "a whole number",
-		[CONF_NUMBER] = "a number",
-		[CONF_DURATION_NS] = "a duration like 5s",
-		[CONF_DURATION_S] = "a duration like 60s",
-		[CONF_STRING] = "a text",
-		[CONF_BOOL] = "true or false",
-		[CONF_CHOICE] = "one of ",
-		[CONF_CHOICE_INTEGER] = "one of ",
+	static const char *const noun[KM_CONF_TYPE_N] = {
+		[KM_CONF_INTEGER] = "a whole number",
+		[KM_CONF_NUMBER] = "a number",
+		[KM_CONF_DURATION_NS] = "a duration like 5s",
+		[KM_CONF_DURATION_S] = "a duration like 60s",
+		[KM_CONF_STRING] = "a text",
+		[KM_CONF_BOOL] = "true or false",
+		[KM_CONF_CHOICE] = "one of ",
+		[KM_CONF_CHOICE_INTEGER] = "one of ",
 	};
 
-	if (o->type == CONF_CUSTOM) {
+	if (o->type == KM_CONF_CUSTOM) {
 		km_buf_str(out, o->want);
 		return;
 	}

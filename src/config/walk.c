@@ -21,7 +21,7 @@
 /* For "%s%s": the item that a key is in, and the dot behind it. */
 #define WITHIN(c) (c)->within != NULL ? (c)->within : "", (c)->within != NULL ? "." : ""
 
-int conf_fail(struct conf_ctx *c, uint32_t line, const char *fmt, ...)
+int km_conf_fail(struct km_conf_ctx *c, uint32_t line, const char *fmt, ...)
 {
 	char text[KM_ERR_TEXT_MAX];
 	size_t len = c->file != NULL ? strlen(c->file) : 0;
@@ -39,13 +39,13 @@ int conf_fail(struct conf_ctx *c, uint32_t line, const char *fmt, ...)
 	return km_err_set(c->err, EINVAL, "%s%s:%u: %s", cut, name, line, text);
 }
 
-int conf_no_memory(struct conf_ctx *c)
+int km_conf_no_memory(struct km_conf_ctx *c)
 {
 	return km_err_set(c->err, ENOMEM, "%.80s: out of memory",
 	                  c->file != NULL ? c->file : "policy");
 }
 
-bool conf_is_null(const struct km_tree *v)
+bool km_conf_is_null(const struct km_tree *v)
 {
 	return v->kind == KM_TREE_SCALAR && !v->quoted &&
 	       (v->text[0] == '\0' || strcmp(v->text, "~") == 0 || strcmp(v->text, "null") == 0);
@@ -56,7 +56,7 @@ bool conf_is_text(const struct km_tree *v)
 	static const char *const bools[] = { "y", "yes", "on", "true", "n", "no", "off", "false" };
 	double number;
 
-	if (v->kind != KM_TREE_SCALAR || (!v->quoted && conf_is_null(v)))
+	if (v->kind != KM_TREE_SCALAR || (!v->quoted && km_conf_is_null(v)))
 		return false;
 	if (v->quoted)
 		return true;
@@ -74,7 +74,7 @@ const char *conf_saw(const struct km_tree *v, char *out, size_t out_size)
 		return "a list";
 	if (v->kind == KM_TREE_MAP)
 		return "a map";
-	if (conf_is_null(v))
+	if (km_conf_is_null(v))
 		return "nothing";
 	if (v->quoted)
 		(void)snprintf(out, out_size, "\"%.40s\" in quotes", v->text);
@@ -83,20 +83,21 @@ const char *conf_saw(const struct km_tree *v, char *out, size_t out_size)
 	return out;
 }
 
-int conf_bad_value(struct conf_ctx *c, const char *key, const struct km_tree *v, const char *want)
+int km_conf_bad_value(struct km_conf_ctx *c, const char *key, const struct km_tree *v,
+                      const char *want)
 {
 	char saw[SAW_MAX];
 
-	return conf_fail(c, v->line, "%s%s%s: saw %s, want %s", WITHIN(c), key,
-	                 conf_saw(v, saw, sizeof(saw)), want);
+	return km_conf_fail(c, v->line, "%s%s%s: saw %s, want %s", WITHIN(c), key,
+	                    conf_saw(v, saw, sizeof(saw)), want);
 }
 
-int conf_presets(struct conf_ctx *c, const struct conf_table *t, void *base)
+int conf_presets(struct km_conf_ctx *c, const struct km_conf_table *t, void *base)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < t->count && rc == 0; i++) {
-		const struct conf_option *o = &t->row[i];
+		const struct km_conf_option *o = &t->row[i];
 		struct km_tree v = { .kind = KM_TREE_SCALAR, .text = o->preset };
 
 		if (o->preset != NULL)
@@ -112,7 +113,7 @@ static const char *last_segment(const char *key)
 	return dot != NULL ? dot + 1 : key;
 }
 
-const char *conf_nearest(const struct conf_table *t, const char *full_key)
+const char *conf_nearest(const struct km_conf_table *t, const char *full_key)
 {
 	const char *tail = last_segment(full_key);
 	const char *best = NULL;
@@ -135,7 +136,7 @@ const char *conf_nearest(const struct conf_table *t, const char *full_key)
 }
 
 /* A section's own name may be the misspelt part: "limit.connections". */
-static const char *nearest_section(const struct conf_table *t, const char *full_key, char *out)
+static const char *nearest_section(const struct km_conf_table *t, const char *full_key, char *out)
 {
 	size_t len = strlen(full_key);
 	size_t best = 1 + len / 4;
@@ -159,8 +160,8 @@ static const char *nearest_section(const struct conf_table *t, const char *full_
 	return found;
 }
 
-static int unknown_key(struct conf_ctx *c, const struct conf_table *t, const struct km_tree *v,
-                       const char *full_key)
+static int unknown_key(struct km_conf_ctx *c, const struct km_conf_table *t,
+                       const struct km_tree *v, const char *full_key)
 {
 	char section[KEY_MAX];
 	const char *near = NULL;
@@ -170,15 +171,15 @@ static int unknown_key(struct conf_ctx *c, const struct conf_table *t, const str
 	if (near == NULL)
 		near = conf_nearest(t, full_key);
 	if (near == NULL)
-		return conf_fail(c, v->line, "%s%s%.80s: no such key, see kubemarla.yaml(5)",
-		                 WITHIN(c), full_key);
-	return conf_fail(c, v->line, "%s%s%.80s: no such key, did you mean %s?", WITHIN(c),
-	                 full_key, near);
+		return km_conf_fail(c, v->line, "%s%s%.80s: no such key, see %s", WITHIN(c),
+		                    full_key, c->manual != NULL ? c->manual : "kubemarla.yaml(5)");
+	return km_conf_fail(c, v->line, "%s%s%.80s: no such key, did you mean %s?", WITHIN(c),
+	                    full_key, near);
 }
 
 /* The row of a full key, or NULL; *section is set when some option lies below that key. */
-static const struct conf_option *find_row(const struct conf_table *t, const char *full_key,
-                                          bool *section)
+static const struct km_conf_option *find_row(const struct km_conf_table *t, const char *full_key,
+                                             bool *section)
 {
 	size_t len = strlen(full_key);
 
@@ -193,27 +194,27 @@ static const struct conf_option *find_row(const struct conf_table *t, const char
 	return NULL;
 }
 
-int conf_apply(struct conf_ctx *c, const struct conf_table *t, const struct km_tree *map,
+int conf_apply(struct km_conf_ctx *c, const struct km_conf_table *t, const struct km_tree *map,
                const char *prefix, void *base)
 {
 	char key[KEY_MAX];
 	int rc = 0;
 
 	if (map->kind != KM_TREE_MAP) {
-		if (conf_is_null(map)) /* a section with everything commented out */
+		if (km_conf_is_null(map)) /* a section with everything commented out */
 			return 0;
-		return conf_bad_value(c, prefix[0] != '\0' ? prefix : "the file", map,
-		                      "a map of keys");
+		return km_conf_bad_value(c, prefix[0] != '\0' ? prefix : "the file", map,
+		                         "a map of keys");
 	}
 	for (const struct km_tree *v = map->child; v != NULL && rc == 0; v = v->next) {
-		const struct conf_option *o;
+		const struct km_conf_option *o;
 		bool section;
 
 		if (strchr(v->key, '.') != NULL) {
-			return conf_fail(c, v->line,
-			                 "%s%s%.80s: saw a dot in a key, want maps "
-			                 "within maps",
-			                 WITHIN(c), v->key);
+			return km_conf_fail(c, v->line,
+			                    "%s%s%.80s: saw a dot in a key, want maps "
+			                    "within maps",
+			                    WITHIN(c), v->key);
 		}
 		(void)snprintf(key, sizeof(key), "%s%s%.80s", prefix, prefix[0] != '\0' ? "." : "",
 		               v->key);
@@ -228,8 +229,8 @@ int conf_apply(struct conf_ctx *c, const struct conf_table *t, const struct km_t
 	return rc;
 }
 
-int conf_apply_all(struct conf_ctx *c, const struct conf_table *t, const struct km_tree *map,
-                   void *base)
+int km_conf_apply_all(struct km_conf_ctx *c, const struct km_conf_table *t,
+                      const struct km_tree *map, void *base)
 {
 	struct km_buf want;
 	int rc = conf_presets(c, t, base);
@@ -241,8 +242,8 @@ int conf_apply_all(struct conf_ctx *c, const struct conf_table *t, const struct 
 			continue;
 		km_buf_init(&want);
 		conf_want(&t->row[i], &want);
-		rc = conf_fail(c, map->line, "%s%s%s: saw nothing, want %s", WITHIN(c),
-		               t->row[i].key, km_buf_cstr(&want));
+		rc = km_conf_fail(c, map->line, "%s%s%s: saw nothing, want %s", WITHIN(c),
+		                  t->row[i].key, km_buf_cstr(&want));
 		km_buf_fini(&want);
 	}
 	return rc;

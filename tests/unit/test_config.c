@@ -317,14 +317,14 @@ static void an_absent_file_is_its_own_errno(void **state)
 	assert_non_null(strstr(err.text, "tests/no-such.yaml"));
 }
 
-static bool same_bytes_or_text(const struct conf_option *o, const void *a, const void *b)
+static bool same_bytes_or_text(const struct km_conf_option *o, const void *a, const void *b)
 {
 	const char *x = (const char *)a + o->offset;
 	const char *y = (const char *)b + o->offset;
 	const char *x_text;
 	const char *y_text;
 
-	if (o->type != CONF_STRING)
+	if (o->type != KM_CONF_STRING)
 		return memcmp(x, y, o->size) == 0;
 	memcpy(&x_text, x, sizeof(x_text));
 	memcpy(&y_text, y, sizeof(y_text));
@@ -348,11 +348,11 @@ static void the_example_has_every_option_with_its_default(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(km_config_defaults(&preset), 0);
 	for (size_t i = 0; i < conf_settings_table.count; i++) {
-		const struct conf_option *o = &conf_settings_table.row[i];
+		const struct km_conf_option *o = &conf_settings_table.row[i];
 
 		if (conf_line_of(km_tree_root(doc), o->key) == 0)
 			fail_msg("%s: no %s", EXAMPLE, o->key);
-		if (o->type != CONF_CUSTOM && !same_bytes_or_text(o, &example, &preset))
+		if (o->type != KM_CONF_CUSTOM && !same_bytes_or_text(o, &example, &preset))
 			fail_msg("%s: %s is not the default", EXAMPLE, o->key);
 	}
 	km_tree_free(doc);
