@@ -42,8 +42,8 @@ static const struct km_conf_option replay_rows[] = {
 		.key = "file",
 		.type = KM_CONF_STRING,
 		.required = true,
-		.help = "A trace written by pcm -csv, plain or gzip; relative paths start at the "
-			"current directory.",
+		.help = "A trace written by pcm -csv or kubemarla-lab, plain or gzip; relative "
+			"paths start at the current directory.",
 		FIELD(km_replay_settings, file),
 	},
 	{

@@ -89,8 +89,19 @@ int dataset_add_row(struct km_dataset *d, const struct km_dataset_row *row, stru
 	return 0;
 }
 
-static int new_view(struct km_dataset *d, const struct run *run, const char *target,
-                    const char *other, struct km_err *err)
+struct sight dataset_sight(const struct run *run, bool from_other)
+{
+	return (struct sight){
+		.trace = run->trace,
+		.target = from_other ? run->other : run->target,
+		.other = from_other ? run->target : run->other,
+		.target_name = from_other ? run->other_name : run->target_name,
+		.other_name = from_other ? run->target_name : run->other_name,
+		.interval_s = run->interval_s,
+	};
+}
+
+static int new_view(struct km_dataset *d, const struct sight *sight, struct km_err *err)
 {
 	struct view view = { .first = d->pool_count };
 	struct km_err why = { .code = 0 };
@@ -98,11 +109,11 @@ static int new_view(struct km_dataset *d, const struct run *run, const char *tar
 
 	if (dataset_grow((void **)&d->view, &d->view_cap, d->view_count, sizeof(*d->view)) != 0)
 		return km_err_set(err, ENOMEM, "dataset: out of memory");
-	windows = dataset_read_trace(d, run, target, other, &why);
+	windows = dataset_read_trace(d, sight, &why);
 	if (windows == -ENOMEM)
 		return km_err_set(err, ENOMEM, "dataset: out of memory");
 	if (windows < 0) {
-		dataset_note(d, &d->stats.no_trace, "%s: %s", run->trace, why.text);
+		dataset_note(d, &d->stats.no_trace, "%s: %s", sight->trace, why.text);
 	} else {
 		view.windows = (uint32_t)windows;
 		d->stats.windows += view.windows;
@@ -114,19 +125,20 @@ static int new_view(struct km_dataset *d, const struct run *run, const char *tar
 	return 0;
 }
 
-int dataset_view(struct km_dataset *d, const struct run *run, const char *target, const char *other,
-                 uint32_t *view, struct km_err *err)
+int dataset_view(struct km_dataset *d, const struct sight *sight, uint32_t *view,
+                 struct km_err *err)
 {
 	char text[PATH_MAX_BYTES];
-	int len = snprintf(text, sizeof(text), "%s|%s|%s", run->trace, target, other);
+	int len =
+		snprintf(text, sizeof(text), "%s|%s|%s", sight->trace, sight->target, sight->other);
 	char *key;
 	int rc;
 
 	if (len >= (int)sizeof(text))
-		return km_err_set(err, ENAMETOOLONG, "dataset: path too long: %.80s", run->trace);
+		return km_err_set(err, ENAMETOOLONG, "dataset: path too long: %.80s", sight->trace);
 	if (!km_map_get(&d->view_by_key, text, (size_t)len, view)) {
 		*view = (uint32_t)d->view_count;
-		rc = new_view(d, run, target, other, err);
+		rc = new_view(d, sight, err);
 		if (rc != 0)
 			return rc;
 		key = km_arena_strndup(&d->arena, text, (size_t)len);
@@ -141,6 +153,7 @@ static int diagnosis_rows(struct km_dataset *d, struct km_err *err)
 {
 	for (size_t i = 0; i < d->run_count; i++) {
 		const struct run *run = &d->run[i];
+		struct sight sight = dataset_sight(run, false);
 		float share = run->replicas_here / run->replicas_all;
 		struct km_dataset_row row = {
 			.campaign = run->campaign,
@@ -166,7 +179,7 @@ static int diagnosis_rows(struct km_dataset *d, struct km_err *err)
 
 		if (isnan(run->slowdown))
 			continue;
-		rc = dataset_view(d, run, run->target, run->other, &row.view, err);
+		rc = dataset_view(d, &sight, &row.view, err);
 		if (rc == 0)
 			rc = dataset_add_row(d, &row, err);
 		if (rc != 0 && rc != -ENODATA)

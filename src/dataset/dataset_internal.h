@@ -6,6 +6,8 @@
 #ifndef KM_DATASET_INTERNAL_H
 #define KM_DATASET_INTERNAL_H
 
+#include <string.h>
+
 #include "km/base/arena.h"
 #include "km/base/map.h"
 #include "km/core/name.h"
@@ -19,7 +21,8 @@ enum placement { PLACEMENT_NONE, PLACEMENT_LOCAL, PLACEMENT_REMOTE };
 struct run {
 	const char *id;    /* unique per run; two lines may share it (replicas on both nodes) */
 	const char *trace; /* path relative to the folder */
-	const char *target, *other; /* CPU lists */
+	const char *target, *other;           /* CPU lists */
+	const char *target_name, *other_name; /* in the trace; "" = not stated */
 	uint32_t campaign, family, scenario;
 	uint8_t placement;
 	uint8_t pods[DATASET_CLASSES];
@@ -27,6 +30,14 @@ struct run {
 	float slowdown, norm_perf; /* NaN = no label */
 	float p99_ms;
 	uint32_t next_same_id; /* index + 1, 0 = none */
+};
+
+/* A trace, and the node of its host that it is seen from. */
+struct sight {
+	const char *trace;          /* path relative to the folder */
+	const char *target, *other; /* CPU lists */
+	const char *target_name, *other_name;
+	float interval_s;
 };
 
 /* windows x layouts x features, from the dataset's pool. */
@@ -64,6 +75,12 @@ static inline bool dataset_is_label(float slowdown)
 	return slowdown >= 1 / DATASET_SLOWDOWN_MAX && slowdown <= DATASET_SLOWDOWN_MAX;
 }
 
+/* A folder is somebody's download: its traces are inside of it. */
+static inline bool dataset_is_inside(const char *path)
+{
+	return path[0] != '/' && strstr(path, "..") == NULL;
+}
+
 /* A growing array: room for one more of `size` bytes. returns 0 or -ENOMEM. */
 int dataset_grow(void **array, size_t *cap, size_t count, size_t size) KM_MUST_CHECK;
 
@@ -82,13 +99,15 @@ int dataset_read_pairs(struct km_dataset *d, const char *path, struct km_err *er
 /* inflight.c: rows of runs with fewer pods before. */
 int dataset_add_inflight(struct km_dataset *d, struct km_err *err) KM_MUST_CHECK;
 
+/* The run's own trace from its target, or from its other node. */
+struct sight dataset_sight(const struct run *run, bool from_other);
+
 /*
- * The view of a run's trace from the node with CPUs `target` (list notation); reads the trace at
- * its first use. returns 0 and *view; -ENODATA when the trace is unusable (noted and counted once);
- * -ENOMEM.
+ * The view of a trace; it is read at its first use. returns 0 and *view; -ENODATA when the trace is
+ * unusable (noted and counted once); -ENOMEM.
  */
-int dataset_view(struct km_dataset *d, const struct run *run, const char *target, const char *other,
-                 uint32_t *view, struct km_err *err) KM_MUST_CHECK;
+int dataset_view(struct km_dataset *d, const struct sight *sight, uint32_t *view,
+                 struct km_err *err) KM_MUST_CHECK;
 
 /* Adds a row; KM_DATASET_ROWS_MAX is the most. */
 int dataset_add_row(struct km_dataset *d, const struct km_dataset_row *row,
@@ -98,7 +117,7 @@ int dataset_add_row(struct km_dataset *d, const struct km_dataset_row *row,
  * trace.c: reads one trace and appends its feature rows to the pool. returns the number of windows
  * (>= 1), -ENODATA or another errno when it cannot be used.
  */
-int dataset_read_trace(struct km_dataset *d, const struct run *run, const char *target,
-                       const char *other, struct km_err *err) KM_MUST_CHECK;
+int dataset_read_trace(struct km_dataset *d, const struct sight *sight,
+                       struct km_err *err) KM_MUST_CHECK;
 
 #endif

@@ -72,6 +72,7 @@ static int add_rows(struct km_dataset *d, const struct by_campaign *runs, const 
 
 	for (size_t i = runs->first[after->campaign]; i != NO_RUN; i = runs->next[i]) {
 		const struct run *before = &d->run[i];
+		struct sight sight = dataset_sight(before, false);
 		struct km_dataset_row row = {
 			.campaign = after->campaign,
 			.family = after->family,
@@ -97,7 +98,7 @@ static int add_rows(struct km_dataset *d, const struct by_campaign *runs, const 
 		more = difference(before, after, row.inflight);
 		if (more == 0 || more > INFLIGHT_MAX)
 			continue;
-		rc = dataset_view(d, before, before->target, before->other, &row.view, err);
+		rc = dataset_view(d, &sight, &row.view, err);
 		if (rc == 0)
 			rc = dataset_add_row(d, &row, err);
 		if (rc != 0 && rc != -ENODATA)

@@ -25,6 +25,7 @@ enum column {
 	SLOWDOWN,
 	NORM_PERF,
 	WEIGHT,
+	BEFORE_TRACE_FILE,
 	COLUMN_N,
 };
 
@@ -45,6 +46,7 @@ static const struct csv_column columns[COLUMN_N] = {
 	[SLOWDOWN] = { "slowdown", false },
 	[NORM_PERF] = { "norm_perf", true },
 	[WEIGHT] = { "weight", true },
+	[BEFORE_TRACE_FILE] = { "before_trace_file", true },
 };
 
 static bool is(struct km_name text, const char *what)
@@ -100,7 +102,7 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 
 /* The line of runs.csv whose node is the candidate, or one whose other node it is. */
 static const struct run *find_run(const struct km_dataset *d, struct km_name id,
-                                  struct km_name cores, const char **target, const char **other)
+                                  struct km_name cores, bool *from_other)
 {
 	const struct run *found = NULL;
 	uint32_t index;
@@ -109,18 +111,27 @@ static const struct run *find_run(const struct km_dataset *d, struct km_name id,
 		return NULL;
 	for (uint32_t next = index + 1; next != 0; next = found->next_same_id) {
 		found = &d->run[next - 1];
-		if (is(cores, found->target)) {
-			*target = found->target;
-			*other = found->other;
+		*from_other = false;
+		if (is(cores, found->target))
 			return found;
-		}
 	}
 	found = &d->run[index];
-	if (!is(cores, found->other))
-		return NULL;
-	*target = found->other;
-	*other = found->target;
-	return found;
+	*from_other = true;
+	return is(cores, found->other) ? found : NULL;
+}
+
+/* What the scheduler saw, where that was recorded apart from the run itself. */
+static int take_before_trace(struct km_dataset *d, const struct csv *c, struct km_name field,
+                             struct sight *sight, struct km_err *err)
+{
+	if (field.len == 0)
+		return 0;
+	sight->trace = km_arena_strndup(&d->arena, field.text, field.len);
+	if (sight->trace == NULL)
+		return km_err_set(err, ENOMEM, "pairs: out of memory");
+	if (!dataset_is_inside(sight->trace))
+		return csv_bad(c, BEFORE_TRACE_FILE, field, "a path inside the folder", err);
+	return 0;
 }
 
 /* returns 0 when the pair became a row or was noted as unusable. */
@@ -128,16 +139,16 @@ static int take_pair(struct km_dataset *d, const struct csv *c, const struct km_
                      struct km_err *err)
 {
 	struct km_dataset_row row = { .view = 0 };
-	const char *target = NULL;
-	const char *other = NULL;
 	const struct run *before;
+	bool from_other;
+	struct sight sight;
 	int rc = parse_kind(c, f, &row, err);
 
 	if (rc == 0)
 		rc = parse_numbers(d, c, f, &row, err);
 	if (rc != 0)
 		return rc == -ENODATA ? 0 : rc;
-	before = find_run(d, f[BEFORE_RUN_ID], f[CANDIDATE_CORES], &target, &other);
+	before = find_run(d, f[BEFORE_RUN_ID], f[CANDIDATE_CORES], &from_other);
 	if (before == NULL) {
 		dataset_note(d, &d->stats.no_run, "pair of %.*s: no such run and node in runs.csv",
 		             (int)(f[BEFORE_RUN_ID].len < 80 ? f[BEFORE_RUN_ID].len : 80),
@@ -151,7 +162,10 @@ static int take_pair(struct km_dataset *d, const struct csv *c, const struct km_
 	    dataset_name_id(d, f[SCENARIO], &row.scenario) != 0 ||
 	    dataset_name_id(d, f[FAMILY].len > 0 ? f[FAMILY] : f[CAMPAIGN], &row.family) != 0)
 		return km_err_set(err, ENOMEM, "pairs: out of memory");
-	rc = dataset_view(d, before, target, other, &row.view, err);
+	sight = dataset_sight(before, from_other);
+	rc = take_before_trace(d, c, f[BEFORE_TRACE_FILE], &sight, err);
+	if (rc == 0)
+		rc = dataset_view(d, &sight, &row.view, err);
 	if (rc == 0)
 		rc = dataset_add_row(d, &row, err);
 	return rc == -ENODATA ? 0 : rc;

@@ -34,6 +34,8 @@ enum column {
 	NORM_PERF_THESIS,
 	SAMPLE_INTERVAL_S,
 	TRACE_FILE,
+	TARGET_NAME,
+	OTHER_NAME,
 	COLUMN_N,
 };
 
@@ -58,6 +60,8 @@ static const struct csv_column columns[COLUMN_N] = {
 	[NORM_PERF_THESIS] = { "norm_perf_thesis", true },
 	[SAMPLE_INTERVAL_S] = { "sample_interval_s", true },
 	[TRACE_FILE] = { "trace_file", false },
+	[TARGET_NAME] = { "target_name", true },
+	[OTHER_NAME] = { "other_name", true },
 };
 
 static bool is(struct km_name text, const char *what)
@@ -99,13 +103,15 @@ static int parse_names(struct km_dataset *d, const struct csv *c, const struct k
 	run->trace = km_arena_strndup(a, f[TRACE_FILE].text, f[TRACE_FILE].len);
 	run->target = km_arena_strndup(a, f[TARGET_CORES].text, f[TARGET_CORES].len);
 	run->other = km_arena_strndup(a, f[OTHER_CORES].text, f[OTHER_CORES].len);
+	run->target_name = km_arena_strndup(a, f[TARGET_NAME].text, f[TARGET_NAME].len);
+	run->other_name = km_arena_strndup(a, f[OTHER_NAME].text, f[OTHER_NAME].len);
 	if (run->id == NULL || run->trace == NULL || run->target == NULL || run->other == NULL ||
+	    run->target_name == NULL || run->other_name == NULL ||
 	    dataset_name_id(d, f[CAMPAIGN], &run->campaign) != 0 ||
 	    dataset_name_id(d, f[SCENARIO], &run->scenario) != 0 ||
 	    family_of(d, f[CAMPAIGN], &run->family) != 0)
 		return km_err_set(err, ENOMEM, "runs: out of memory");
-	/* A folder is somebody's download: its traces are inside of it. */
-	if (run->trace[0] == '/' || strstr(run->trace, "..") != NULL)
+	if (!dataset_is_inside(run->trace))
 		return csv_bad(c, TRACE_FILE, f[TRACE_FILE], "a path inside the folder", err);
 	if (is(f[PLACEMENT], "local"))
 		run->placement = PLACEMENT_LOCAL;
@@ -125,8 +131,8 @@ static int parse_numbers(struct km_dataset *d, const struct csv *c, const struct
 	double alone;
 	double all;
 
-	for (int i = N_CPU; i < COLUMN_N; i++) {
-		if (i == TARGET_CORES || i == OTHER_CORES || i == PLACEMENT || i == TRACE_FILE)
+	for (int i = N_CPU; i < TRACE_FILE; i++) {
+		if (i == TARGET_CORES || i == OTHER_CORES || i == PLACEMENT)
 			continue;
 		if (csv_number(c, (size_t)i, f[i], &v[i], err) != 0)
 			return -EBADMSG;

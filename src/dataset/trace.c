@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One trace through core/feature.c, in each host layout at once. The first row only starts the
- * clock and the last sample is left out: both are partial (docs/COUNTERS.md). Feature rows are
- * taken at the end of each window of the schema, and of the trace.
+ * One trace through core/feature.c, in each host layout at once. Of a trace of PCM's the first row
+ * only starts the clock and the last sample is left out: both are partial (docs/COUNTERS.md). Our
+ * own are whole. Feature rows are taken at the end of each window of the schema, and of the trace.
  */
+#include "km/sources/trace.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +14,6 @@
 
 #include "km/base/file.h"
 #include "km/core/feature.h"
-#include "km/sources/pcm_csv.h"
 
 #include "dataset_internal.h"
 
@@ -23,10 +24,12 @@ struct reader {
 	struct km_dataset *d;
 	struct km_cpuset target;
 	struct km_features *features[KM_LAYOUT_N];
-	struct km_sample held; /* the newest sample: pushed when another one follows */
-	double *held_cpu;      /* its counts, [KM_CPU_MAX][KM_COUNT_CPU_N] */
-	double *alone_cpu;     /* those of the target's CPUs only */
-	int64_t taken_end_ns;  /* end of the last window that was taken */
+	struct km_sample held;    /* the newest sample: pushed when another one follows */
+	double *held_cpu;         /* its counts, [KM_CPU_MAX][KM_COUNT_CPU_N] */
+	const char *node_name[2]; /* target, other; "" = not stated */
+	double held_node[2 * KM_NODE_COUNT_N]; /* their counts, of the newest sample */
+	double *alone_cpu;                     /* those of the target's CPUs only */
+	int64_t taken_end_ns;                  /* end of the last window that was taken */
 	uint32_t windows;
 	int rc; /* first error of a push */
 };
@@ -77,30 +80,35 @@ static void push(struct reader *r, const struct km_sample *sample)
 	}
 }
 
-/* Pushes the held sample, takes a window when one is full, holds the next sample. */
-static int hold(struct reader *r, const struct km_sample *next)
+/* Pushes the held sample, takes a window when one is full. */
+static int push_held(struct reader *r)
+{
+	double window_s = r->d->schema->window_s;
+	int64_t end_ns;
+
+	if (r->held.cpu == NULL)
+		return 0;
+	push(r, &r->held);
+	if (r->rc != 0)
+		return r->rc;
+	end_ns = km_features_end_ns(r->features[0]);
+	if (km_features_covered_s(r->features[0]) >= 0.95 * window_s &&
+	    (double)(end_ns - r->taken_end_ns) >= 0.99e9 * window_s)
+		r->rc = take_window(r);
+	return r->rc;
+}
+
+/* Keeps a sample until the next one comes. Its nodes' rows go by name: target, then other. */
+static void hold(struct reader *r, const struct km_trace *trace, const struct km_sample *next)
 {
 	size_t values = (size_t)next->cpu_count * KM_COUNT_CPU_N;
-	double window_s = r->d->schema->window_s;
 
-	if (r->held.cpu != NULL) {
-		int64_t end_ns;
-
-		push(r, &r->held);
-		if (r->rc != 0)
-			return r->rc;
-		end_ns = km_features_end_ns(r->features[0]);
-		if (km_features_covered_s(r->features[0]) >= 0.95 * window_s &&
-		    (double)(end_ns - r->taken_end_ns) >= 0.99e9 * window_s) {
-			r->rc = take_window(r);
-			if (r->rc != 0)
-				return r->rc;
-		}
-	}
 	memcpy(r->held_cpu, next->cpu, values * sizeof(double));
 	r->held = *next;
 	r->held.cpu = r->held_cpu;
-	return 0;
+	km_trace_node_rows(trace, next, r->node_name, 2, r->held_node);
+	r->held.node = r->held_node;
+	r->held.node_count = 2;
 }
 
 /* The rest of the trace, when it is worth a window of its own: the only one, or half a window. */
@@ -123,7 +131,7 @@ static int take_rest(struct reader *r, struct km_err *err)
 	return (int)r->windows;
 }
 
-static int read_lines(struct reader *r, struct km_lines *lines, struct km_pcm_csv *csv,
+static int read_lines(struct reader *r, struct km_lines *lines, struct km_trace *trace,
                       struct km_err *err)
 {
 	unsigned last = 0;
@@ -136,40 +144,44 @@ static int read_lines(struct reader *r, struct km_lines *lines, struct km_pcm_cs
 	while ((rc = km_lines_next(lines, &line, &len, err)) > 0) {
 		struct km_sample sample;
 		struct km_err bad = { .code = 0 };
-		int row = km_pcm_csv_line(csv, line, len, &sample, &bad);
+		int row = km_trace_line(trace, line, len, &sample, &bad);
 
 		if (row < 0) {
 			if (err != NULL)
 				*err = bad;
 			return row;
 		}
-		if (row != KM_PCM_ROW_SAMPLE)
+		if (row != KM_TRACE_ROW_SAMPLE)
 			continue;
 		if (last >= sample.cpu_count)
 			return km_err_set(err, ENODATA, "%u CPUs, want CPU %u", sample.cpu_count,
 			                  last);
-		rc = hold(r, &sample);
-		if (rc != 0)
+		if (push_held(r) != 0)
 			return km_err_set(err, ENOMEM, "out of memory");
+		hold(r, trace, &sample);
 	}
+	if (rc == 0 && km_trace_is_whole(trace) && push_held(r) != 0)
+		return km_err_set(err, ENOMEM, "out of memory");
 	return rc;
 }
 
-static int prepare(struct reader *r, const char *target, const char *other, struct km_err *err)
+static int prepare(struct reader *r, const struct sight *sight, struct km_err *err)
 {
 	struct km_cpuset nodes[2] = { 0 };
 	struct km_cpuset alone = { 0 };
 	const struct km_schema *schema = r->d->schema;
 	size_t node_count;
-	int rc = km_cpuset_parse(target, &nodes[0], err);
+	int rc = km_cpuset_parse(sight->target, &nodes[0], err);
 
 	if (rc == 0)
-		rc = km_cpuset_parse(other, &nodes[1], err);
+		rc = km_cpuset_parse(sight->other, &nodes[1], err);
 	if (rc != 0)
 		return rc;
 	if (km_cpuset_count(&nodes[0]) == 0)
 		return km_err_set(err, ENODATA, "no target CPUs");
 	r->target = nodes[0];
+	r->node_name[0] = sight->target_name;
+	r->node_name[1] = sight->other_name;
 	node_count = km_cpuset_count(&nodes[1]) > 0 ? 2 : 1;
 	for (unsigned i = 0; i < km_cpuset_count(&nodes[0]); i++)
 		km_cpuset_add(&alone, i);
@@ -181,12 +193,11 @@ static int prepare(struct reader *r, const char *target, const char *other, stru
 	return rc;
 }
 
-int dataset_read_trace(struct km_dataset *d, const struct run *run, const char *target,
-                       const char *other, struct km_err *err)
+int dataset_read_trace(struct km_dataset *d, const struct sight *sight, struct km_err *err)
 {
 	struct reader r = { .d = d };
 	struct km_lines *lines = NULL;
-	struct km_pcm_csv *csv = NULL;
+	struct km_trace *trace = NULL;
 	size_t pool_before = d->pool_count;
 	char path[PATH_MAX_BYTES];
 	int rc;
@@ -196,21 +207,21 @@ int dataset_read_trace(struct km_dataset *d, const struct run *run, const char *
 	if (r.held_cpu == NULL || r.alone_cpu == NULL)
 		rc = km_err_set(err, ENOMEM, "out of memory");
 	else
-		rc = prepare(&r, target, other, err);
-	if (snprintf(path, sizeof(path), "%s/%s", d->dir, run->trace) >= (int)sizeof(path))
+		rc = prepare(&r, sight, err);
+	if (snprintf(path, sizeof(path), "%s/%s", d->dir, sight->trace) >= (int)sizeof(path))
 		rc = km_err_set(err, ENAMETOOLONG, "trace path too long");
 	if (rc == 0)
 		rc = km_lines_open(path, LINE_MAX_BYTES, &lines, err);
 	if (rc == 0)
-		rc = km_pcm_csv_create(&csv);
+		rc = km_trace_create(&trace);
 	if (rc == 0) {
-		if (run->interval_s > 0)
-			km_pcm_csv_set_interval(csv, (double)run->interval_s);
-		rc = read_lines(&r, lines, csv, err);
+		if (sight->interval_s > 0)
+			km_trace_set_interval(trace, (double)sight->interval_s);
+		rc = read_lines(&r, lines, trace, err);
 	}
 	if (rc == 0)
 		rc = take_rest(&r, err);
-	km_pcm_csv_free(csv);
+	km_trace_free(trace);
 	km_lines_close(lines);
 	for (size_t l = 0; l < KM_LAYOUT_N; l++)
 		km_features_free(r.features[l]);

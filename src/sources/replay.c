@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A recorded PCM trace as a source: rows come at the pace they were recorded at, times `speed`.
+ * A recorded trace as a source: rows come at the pace they were recorded at, times `speed`.
  *
  *   at the end   loop            -> from the first row on, timestamps continuing, no delta between
  *                gzip            -> over
@@ -17,7 +17,7 @@
 
 #include "km/base/clock.h"
 #include "km/base/file.h"
-#include "km/sources/pcm_csv.h"
+#include "km/sources/trace.h"
 
 #include "sources_internal.h"
 
@@ -34,7 +34,10 @@
 struct replay {
 	struct km_source base;
 	struct km_lines *lines;
-	struct km_pcm_csv *csv;
+	struct km_trace *trace;
+	const char **node_name; /* [node_count], borrowed: rows of the trace go by name */
+	double *node;           /* [node_count][KM_NODE_COUNT_N], of `sample` */
+	size_t node_count;
 	double speed;
 	bool loop, may_grow;
 	int64_t open_ns;
@@ -111,6 +114,11 @@ static bool place(struct replay *r)
 		r->zero_ns = s->end_ns;
 		r->started = true;
 	}
+	if (s->node_count > 0) {
+		km_trace_node_rows(r->trace, s, r->node_name, r->node_count, r->node);
+		s->node = r->node;
+		s->node_count = (uint32_t)r->node_count;
+	}
 	r->pending = true;
 	r->pass_samples++;
 	return true;
@@ -120,7 +128,7 @@ static bool place(struct replay *r)
 static int take_line(struct replay *r, const char *line, size_t len, struct km_err *err)
 {
 	struct km_err why = { 0 };
-	int row = km_pcm_csv_line(r->csv, line, len, &r->sample, &why);
+	int row = km_trace_line(r->trace, line, len, &r->sample, &why);
 
 	if (row < 0) {
 		if (err != NULL) {
@@ -128,21 +136,21 @@ static int take_line(struct replay *r, const char *line, size_t len, struct km_e
 		}
 		return row;
 	}
-	switch ((enum km_pcm_row)row) {
-	case KM_PCM_ROW_SAMPLE:
+	switch ((enum km_trace_row)row) {
+	case KM_TRACE_ROW_SAMPLE:
 		if (place(r)) {
 			return 1;
 		}
 		km_err_set(&why, ERANGE, "time out of range");
 		note_bad(r, &why);
 		break;
-	case KM_PCM_ROW_BAD:
+	case KM_TRACE_ROW_BAD:
 		note_bad(r, &why);
 		break;
-	case KM_PCM_ROW_REPEATED:
+	case KM_TRACE_ROW_REPEATED:
 		r->stats.repeated++;
 		break;
-	case KM_PCM_ROW_NONE:
+	case KM_TRACE_ROW_NONE:
 		break;
 	}
 	return 0;
@@ -241,7 +249,7 @@ static bool at_end(struct replay *r, struct km_err *err)
 		r->over = true; /* a pass without a sample: more of them would be no better */
 		return false;
 	}
-	km_pcm_csv_restart(r->csv);
+	km_trace_restart(r->trace);
 	r->seam = true;
 	r->pass_samples = 0;
 	return true;
@@ -333,7 +341,7 @@ static int replay_read(struct km_source *s, int64_t now_ns, km_sample_fn *emit, 
 /* Reads up to the header, so that a file of another kind is refused when it is opened. */
 static int read_header(struct replay *r, struct km_err *err)
 {
-	while (km_pcm_csv_cpu_count(r->csv) == 0 && !r->pending) {
+	while (!km_trace_has_header(r->trace) && !r->pending) {
 		const char *line;
 		size_t len;
 		int got = km_lines_next(r->lines, &line, &len, err);
@@ -360,10 +368,26 @@ static void replay_close(struct km_source *s)
 {
 	struct replay *r = replay_of(s);
 
-	km_pcm_csv_free(r->csv);
+	km_trace_free(r->trace);
+	free(r->node_name);
+	free(r->node);
 	km_lines_close(r->lines);
 	km_buf_fini(&r->part);
 	free(r);
+}
+
+static int take_nodes(struct replay *r, const struct km_source_args *args)
+{
+	r->node_name = calloc(args->node_count + 1, sizeof(*r->node_name));
+	r->node = calloc(args->node_count + 1, KM_NODE_COUNT_N * sizeof(*r->node));
+	if (r->node_name == NULL || r->node == NULL) {
+		return -ENOMEM;
+	}
+	r->node_count = args->node_count;
+	for (size_t i = 0; i < args->node_count; i++) {
+		r->node_name[i] = args->node[i]->name;
+	}
+	return 0;
 }
 
 static int replay_open(const struct km_source_args *args, struct km_source **out,
@@ -389,7 +413,7 @@ static int replay_open(const struct km_source_args *args, struct km_source **out
 	r->may_grow = !is_gzip && !want->loop;
 	r->open_ns = args->now_ns;
 	ret = km_lines_open(want->file, LINE_BYTES_MAX, &r->lines, err);
-	if (ret == 0 && km_pcm_csv_create(&r->csv) != 0) {
+	if (ret == 0 && (take_nodes(r, args) != 0 || km_trace_create(&r->trace) != 0)) {
 		ret = km_err_set(err, ENOMEM, "replay: out of memory");
 	}
 	if (ret == 0) {
@@ -413,7 +437,9 @@ static void replay_stats(const struct km_source *s, struct km_source_stats *out)
 
 const struct km_source_ops km_source_replay = {
 	.name = "replay",
-	.help = "a recorded `pcm -csv` file, plain or gzip, or one still being written",
+	.help = "a recorded `pcm -csv` file or a trace of kubemarla-lab, plain or gzip, or one "
+		"still "
+		"being written",
 	.open = replay_open,
 	.read = replay_read,
 	.close = replay_close,

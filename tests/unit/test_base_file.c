@@ -247,11 +247,44 @@ static void atomic_write_replaces_whole_and_heeds_umask(void **state)
 	km_buf_fini(&b);
 }
 
+static void packed_bytes_are_the_same_each_time_and_read_back(void **state)
+{
+	static char text[300000];
+	struct km_buf packed[2];
+	struct km_buf back;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('0' + (i * i / 7) % 10);
+	km_buf_init(&back);
+	for (size_t i = 0; i < 2; i++) {
+		km_buf_init(&packed[i]);
+		assert_int_equal(km_gz_pack(text, sizeof(text), &packed[i], NULL), 0);
+	}
+	assert_true(packed[0].len < sizeof(text) && packed[0].len == packed[1].len);
+	assert_memory_equal(packed[0].data, packed[1].data, packed[0].len);
+	assert_memory_equal(packed[0].data + 4, "\0\0\0\0", 4); /* no time of day */
+	put("w", packed[0].data, packed[0].len);
+	assert_int_equal(km_file_read(path, sizeof(text), &back, NULL), 0);
+	assert_int_equal(back.len, sizeof(text));
+	assert_memory_equal(back.data, text, sizeof(text));
+	km_buf_clear(&back);
+	km_buf_clear(&packed[0]);
+	assert_int_equal(km_gz_pack("", 0, &packed[0], NULL), 0);
+	put("w", packed[0].data, packed[0].len);
+	assert_int_equal(km_file_read(path, 10, &back, NULL), 0);
+	assert_int_equal(back.len, 0);
+	km_buf_fini(&back);
+	km_buf_fini(&packed[0]);
+	km_buf_fini(&packed[1]);
+}
+
 #define FILE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		FILE_TEST(packed_bytes_are_the_same_each_time_and_read_back),
 		FILE_TEST(lines_end_in_lf_crlf_or_nothing),
 		FILE_TEST(growing_file_is_read_on),
 		FILE_TEST(line_over_the_limit_is_skipped),

@@ -25,6 +25,12 @@ int km_file_read(const char *path, size_t max_bytes, struct km_buf *out,
 int km_file_write_atomic(const char *path, const void *data, size_t len,
                          struct km_err *err) KM_MUST_CHECK;
 
+/*
+ * Appends data as a gzip file's bytes, the same for the same data: no name, no time of day.
+ * returns 0 or -ENOMEM; out keeps what it had.
+ */
+int km_gz_pack(const void *data, size_t len, struct km_buf *out, struct km_err *err) KM_MUST_CHECK;
+
 struct km_lines;
 
 /* Opens path for reading line by line. `max_line_bytes` bounds one line. *out is owned. */
