@@ -167,7 +167,7 @@ static void a_plot_that_fails_leaves_its_reason(void **state)
 		{ FAKES "lies.sh", EBADMSG, "an element \"script\"" },
 		{ FAKES "breaks_off.sh", EBADMSG, "no SVG" },
 		{ FAKES "says_nothing.sh", EBADMSG, "no SVG" },
-		{ "tests/support", EIO, "starting tests/support" },
+		{ "tests/support", EIO, "starting: tests/support" },
 		{ "", ENOENT, "is not installed" },
 	};
 
