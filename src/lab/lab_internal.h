@@ -7,6 +7,8 @@
 #include "km/base/err.h"
 #include "km/command/command.h"
 
+int km_lab_check(int argc, char **argv);
+
 /* Prints an error's text. returns KM_COMMAND_FAILED. */
 int km_lab_tell(const struct km_err *err);
 
