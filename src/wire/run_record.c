@@ -304,11 +304,12 @@ int km_run_record_decode(const char *text, size_t len, struct km_run_record *out
 		if (f->section != NULL)
 			in = cJSON_GetObjectItemCaseSensitive(json, f->section);
 		v = cJSON_GetObjectItemCaseSensitive(in, f->key);
-		if (v == NULL ? f->required : !take_field(f, v, out))
+		if (v == NULL ? f->required : !take_field(f, v, out)) {
 			rc = km_err_set(err, EINVAL, "run record: %s%s%s is %s",
 			                f->section != NULL ? f->section : "",
 			                f->section != NULL ? "." : "", f->key,
 			                v == NULL ? "missing" : "not what it should be");
+		}
 	}
 	if (rc == 0 && !take_stress(cJSON_GetObjectItemCaseSensitive(json, "stress"), out))
 		rc = km_err_set(err, EINVAL, "run record: stress is not what it should be");

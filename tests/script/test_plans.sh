@@ -11,6 +11,7 @@ trap 'exit 130' INT TERM
 
 grep -oE '(CHOICE|TEXT|WHOLE|NUMBER|TIME|LIST)\("[a-zA-Z0-9.]+"|\.key = "[a-zA-Z0-9.]+"' \
 	src/plan/options.c | cut -d'"' -f2 | sort >"$keys"
+# shellcheck disable=SC2016 # the document's own backquotes
 sed -n 's/^| `\([a-zA-Z0-9.]*\)` |.*/\1/p' docs/PLANS.md | sort >"$listed"
 
 echo 1..1
