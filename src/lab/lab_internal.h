@@ -12,4 +12,6 @@ int km_lab_check(int argc, char **argv);
 /* Prints an error's text. returns KM_COMMAND_FAILED. */
 int km_lab_tell(const struct km_err *err);
 
+int record_command(int argc, char **argv);
+
 #endif

@@ -11,6 +11,7 @@ static int version_command(int argc, char **argv);
 static const struct km_command commands[] = {
 	{ "check", "validate a plan, list its runs and their time", km_lab_check },
 	{ "help", "list the commands, or explain one", km_command_help },
+	{ "record", "counters of this machine into a trace", record_command },
 	{ "version", "print the version", version_command },
 };
 
