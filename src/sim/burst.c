@@ -261,7 +261,7 @@ static int place_pod(struct burst *b, uint32_t number)
 	for (uint32_t i = 0; i < b->plan->nodes; i++)
 		b->value[i] = -b->verdict[i].score;
 	return bind_pod(b, &pod,
-	                (uint32_t)sim_least(b->value, b->plan->nodes, km_rng_unit(&b->rng)));
+	                (uint32_t)km_least(b->value, b->plan->nodes, km_rng_unit(&b->rng)));
 }
 
 /* Mean slowdown of all pods when all of them run. */

@@ -304,7 +304,7 @@ static int judge_choice(const struct world *w, const struct learners *l,
 	for (size_t a = 0; rc == 0 && a < KM_SIM_ARM_N; a++) {
 		double luck = km_rng_unit(rng);
 
-		outcome_of(m, sim_least(value[a], CORUN_NODES, luck), w->run->options->max_slowdown,
+		outcome_of(m, km_least(value[a], CORUN_NODES, luck), w->run->options->max_slowdown,
 		           &outcome[a]);
 	}
 	return rc != 0 ? rc : sim_log_add(log, w->row[c->row[0]].workload, outcome);

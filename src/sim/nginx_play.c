@@ -334,7 +334,7 @@ static int play_minute(struct play *p, struct sim_log *log, uint32_t cluster)
 		double luck = km_rng_unit(&p->rng);
 
 		outcome_of(p, &m, (enum km_sim_arm)a,
-		           sim_least(value[a], p->w->run->options->nodes, luck), &outcome[a]);
+		           km_least(value[a], p->w->run->options->nodes, luck), &outcome[a]);
 	}
 	return rc != 0 ? rc : sim_log_add(log, cluster, outcome);
 }

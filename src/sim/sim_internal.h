@@ -7,6 +7,7 @@
 #define KM_SIM_INTERNAL_H
 
 #include "km/base/rng.h"
+#include "km/core/least.h"
 #include "km/core/settings.h"
 #include "km/sim/sim.h"
 
@@ -44,11 +45,6 @@ int sim_log_add(struct sim_log *l, uint32_t cluster,
  */
 int sim_log_summarise(const struct sim_log *l, uint32_t rounds, uint64_t seed,
                       struct km_sim_setting *out, struct km_err *err) KM_MUST_CHECK;
-
-/* ---- choosing ---- */
-
-/* The position of the least value; of several that tie, the one `luck` [0, 1) draws. */
-size_t sim_least(const double *value, size_t count, double luck);
 
 /* ---- the run: run.c ---- */
 

@@ -61,29 +61,6 @@ int sim_log_add(struct sim_log *l, uint32_t cluster, const struct sim_outcome *o
 	return 0;
 }
 
-size_t sim_least(const double *value, size_t count, double luck)
-{
-	size_t ties = 0;
-	size_t wanted;
-	double least = INFINITY;
-
-	for (size_t i = 0; i < count; i++) {
-		if (value[i] < least) {
-			least = value[i];
-			ties = 0;
-		}
-		ties += value[i] == least;
-	}
-	if (ties == 0) /* no number at all: any of them */
-		return (size_t)(luck * (double)count);
-	wanted = (size_t)(luck * (double)ties);
-	for (size_t i = 0; i < count; i++) {
-		if (value[i] == least && wanted-- == 0)
-			return i;
-	}
-	return 0;
-}
-
 static size_t bin_of(float value)
 {
 	double at = (log((double)value) - BIN_FIRST) / BIN_WIDTH;

@@ -174,13 +174,13 @@ static void ties_are_drawn_and_nothing_else(void **state)
 	const double some[] = { NAN, 5, INFINITY };
 
 	(void)state;
-	assert_int_equal(sim_least(tie, 4, 0), 1);
-	assert_int_equal(sim_least(tie, 4, 0.49), 1);
-	assert_int_equal(sim_least(tie, 4, 0.51), 3);
-	assert_int_equal(sim_least(tie, 4, 0.999), 3);
-	assert_int_equal(sim_least(none, 2, 0.2), 0);
-	assert_int_equal(sim_least(none, 2, 0.9), 1);
-	assert_int_equal(sim_least(some, 3, 0.9), 1);
+	assert_int_equal(km_least(tie, 4, 0), 1);
+	assert_int_equal(km_least(tie, 4, 0.49), 1);
+	assert_int_equal(km_least(tie, 4, 0.51), 3);
+	assert_int_equal(km_least(tie, 4, 0.999), 3);
+	assert_int_equal(km_least(none, 2, 0.2), 0);
+	assert_int_equal(km_least(none, 2, 0.9), 1);
+	assert_int_equal(km_least(some, 3, 0.9), 1);
 }
 
 int main(void)
