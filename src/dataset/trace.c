@@ -62,6 +62,15 @@ static int take_window(struct reader *r)
 	return 0;
 }
 
+/*
+ * What the kernel counts of all the machine's tasks would be another number if the node were the
+ * machine, and which cannot be told; bandwidth is the memory's, which nodes share in any case.
+ */
+static const enum km_host_count of_tasks[] = {
+	KM_HOST_CPU_PSI_NS, KM_HOST_MEMORY_PSI_NS,    KM_HOST_IO_PSI_NS,
+	KM_HOST_RUNNABLE,   KM_HOST_CONTEXT_SWITCHES,
+};
+
 static void push(struct reader *r, const struct km_sample *sample)
 {
 	struct km_sample alone = *sample;
@@ -73,6 +82,8 @@ static void push(struct reader *r, const struct km_sample *sample)
 	}
 	alone.cpu = r->alone_cpu;
 	alone.cpu_count = count;
+	for (size_t i = 0; i < KM_ARRAY_LEN(of_tasks); i++)
+		alone.host[of_tasks[i]] = NAN;
 	for (size_t l = 0; l < KM_LAYOUT_N && r->rc == 0; l++) {
 		int rc = km_features_push(r->features[l], l == KM_LAYOUT_ALONE ? &alone : sample);
 

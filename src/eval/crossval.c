@@ -214,6 +214,18 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+static int one_group(const struct crossval *cv, struct km_err *err)
+{
+	static const char *const words[KM_PROTOCOL_N] = { "campaign", "family", "scenario", "" };
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(cv->dataset, &row_count);
+
+	return km_err_set(err, ENODATA,
+	                  "%s: one group only, want at least two: all rows are of %s %s",
+	                  km_protocol_name(cv->protocol), words[cv->protocol],
+	                  km_dataset_name(cv->dataset, fold_of(row, cv->protocol).group));
+}
+
 int crossval_run(const struct crossval *cv, const struct subject *s, float *out, struct km_err *err)
 {
 	struct job job = { .cv = cv, .subject = s, .out = out };
@@ -226,8 +238,7 @@ int crossval_run(const struct crossval *cv, const struct subject *s, float *out,
 	for (size_t i = 0; i < row_count * PREDICTIONS_PER_ROW; i++)
 		out[i] = NAN;
 	if (!crossval_possible(cv->dataset, cv->protocol))
-		return km_err_set(err, ENODATA, "%s: one group only, want at least two",
-		                  km_protocol_name(cv->protocol));
+		return one_group(cv, err);
 	if (fold_list(cv->dataset, s, cv->protocol, &job.fold, &job.fold_count) != 0)
 		return km_err_set(err, ENOMEM, "cross-validation: out of memory");
 	sample_folds(cv, &job);

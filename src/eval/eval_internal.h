@@ -54,6 +54,9 @@ int subject_init(struct subject *s, const struct km_schema *schema, const char *
                  size_t count, struct km_err *err) KM_MUST_CHECK;
 void subject_fini(struct subject *s);
 
+/* Does it read no counters, or has some row one of them? Else it would learn of the load alone. */
+bool subject_is_measured(const struct km_dataset *d, const struct subject *s);
+
 /* What the baselines read beside the model's own features; ended by NULL. */
 extern const char *const *const baseline_features;
 #define BASELINES 4

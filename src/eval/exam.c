@@ -271,6 +271,7 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 		.progress = e->options->progress,
 		.ctx = e->options->ctx,
 	};
+	const char *left_out = NULL; /* one of them has counters of its own */
 	size_t folds = 0;
 	int rc = 0;
 
@@ -289,6 +290,10 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 	(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol), "%s on this folder",
 	               km_protocol_name(cv.protocol));
 	for (size_t i = 0; rc == 0 && i < BASELINES; i++) {
+		if (!subject_is_measured(e->dataset, &e->baseline[i])) {
+			left_out = e->baseline[i].name;
+			continue;
+		}
 		cv.what = e->baseline[i].name;
 		rc = crossval_run(&cv, &e->baseline[i], e->other, err);
 		if (rc == 0)
@@ -298,6 +303,12 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 		(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),
 		               "%s on this folder, %d of %zu folds", km_protocol_name(cv.protocol),
 		               FOLDS_SAMPLED, folds);
+	if (rc == 0 && left_out != NULL) {
+		size_t len = strlen(r->baseline_protocol);
+
+		(void)snprintf(r->baseline_protocol + len, sizeof(r->baseline_protocol) - len,
+		               "; left out: %s, none of its counters was measured here", left_out);
+	}
 	if (rc == -ENODATA && protocol == KM_PROTOCOL_GIVEN) {
 		/* what is asked for is the model's judgement; this folder has none to compare */
 		(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol),

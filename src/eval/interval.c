@@ -11,6 +11,8 @@
 
 #define LOW_Q  0.05
 #define HIGH_Q 0.95
+/* Of fewer rows than this the bounds of a slice are those of its two worst rows. */
+#define KNOT_ROWS_LEAST 40
 /* Knots closer than this are one: the model file keeps nine digits, and wants them ascending. */
 #define KNOT_APART 1e-6
 
@@ -104,20 +106,28 @@ static int balance(struct residual *r, size_t count)
 	return 0;
 }
 
+static size_t knots_for(size_t rows)
+{
+	size_t knots = rows / KNOT_ROWS_LEAST;
+
+	return knots < 1 ? 1 : knots > INTERVAL_KNOTS ? INTERVAL_KNOTS : knots;
+}
+
 /* A knot for each slice of equal weight, from small predictions to large ones. Reorders r. */
 static void fit_knots(struct residual *r, size_t count, struct interval *out)
 {
+	size_t knots = knots_for(count / PREDICTIONS_PER_ROW);
 	size_t from = 0;
 	double before = 0;
 
 	qsort(r, count, sizeof(*r), by_margin);
-	for (size_t k = 0; k < INTERVAL_KNOTS; k++) {
+	for (size_t k = 0; k < knots; k++) {
 		struct km_interval_knot *knot = &out->knot[out->knot_count];
 		double weight = 0;
 		double margin = 0;
 		size_t to = from;
 
-		while (to < count && before + weight < (double)(k + 1) / INTERVAL_KNOTS) {
+		while (to < count && before + weight < (double)(k + 1) / (double)knots) {
 			weight += r[to].weight;
 			margin += r[to].weight * r[to].margin;
 			to++;

@@ -132,9 +132,21 @@ static int fill_part(const struct km_dataset *d, const struct selection *s, uint
 	return rc;
 }
 
-static enum km_row_kind main_kind(const struct km_eval_report *r)
+/* What the figures are of: a folder may hold empty candidates only, as the laboratory's do. */
+static enum km_row_kind main_kind(const struct km_eval_report *r, const struct km_dataset *d)
 {
-	return r->placement ? KM_ROW_LIGHTER : KM_ROW_DIAGNOSIS;
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	bool empty = false;
+
+	if (!r->placement)
+		return KM_ROW_DIAGNOSIS;
+	for (size_t i = 0; i < row_count; i++) {
+		if (row[i].score && row[i].kind == KM_ROW_LIGHTER)
+			return KM_ROW_LIGHTER;
+		empty = empty || (row[i].score && row[i].kind == KM_ROW_EMPTY);
+	}
+	return empty ? KM_ROW_EMPTY : KM_ROW_LIGHTER;
 }
 
 /* What rows are told apart by. */
@@ -293,7 +305,7 @@ int report_fill(struct km_eval_report *r, const struct km_dataset *d, const floa
                 const float *low, const float *high, uint32_t rounds, struct km_err *err)
 {
 	struct selection s = {
-		.kind = main_kind(r),
+		.kind = main_kind(r, d),
 		.layout = KM_LAYOUT_RECORDED,
 		.mask_now = r->mask_now,
 		.scenario = ALL,
@@ -302,8 +314,10 @@ int report_fill(struct km_eval_report *r, const struct km_dataset *d, const floa
 		.low = low,
 		.high = high,
 	};
-	int rc = fill_part(d, &s, rounds, &r->metrics);
+	int rc;
 
+	r->kind = s.kind;
+	rc = fill_part(d, &s, rounds, &r->metrics);
 	if (rc == 0)
 		rc = fill_groups(d, &s, BY_SCENARIO, &r->by_scenario, &r->scenario_count);
 	if (rc == 0)
@@ -318,7 +332,7 @@ int report_fill(struct km_eval_report *r, const struct km_dataset *d, const floa
 	}
 	s.layout = KM_LAYOUT_RECORDED;
 	s.kind = KM_ROW_EMPTY;
-	if (rc == 0 && r->placement)
+	if (rc == 0 && r->kind == KM_ROW_LIGHTER)
 		rc = fill_part(d, &s, rounds, &r->empty);
 	s.kind = KM_ROW_INFLIGHT;
 	for (unsigned i = 0; rc == 0 && r->placement && i < KM_ARRAY_LEN(r->inflight); i++) {
@@ -333,7 +347,7 @@ int report_add_baseline(struct km_eval_report *r, const struct km_dataset *d,
                         const struct subject *subject, const float *margin, struct km_err *err)
 {
 	struct selection s = {
-		.kind = main_kind(r),
+		.kind = r->kind,
 		.layout = KM_LAYOUT_RECORDED,
 		.mask_now = r->mask_now,
 		.scenario = ALL,

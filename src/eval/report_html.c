@@ -11,11 +11,6 @@
 #define DIGITS     3
 #define SCORES_MAX 16
 
-enum km_row_kind page_main_kind(const struct km_eval_report *r)
-{
-	return r->placement ? KM_ROW_LIGHTER : KM_ROW_DIAGNOSIS;
-}
-
 const char *page_kind_words(enum km_row_kind kind)
 {
 	static const char *const words[KM_ROW_KIND_N] = {
@@ -61,7 +56,7 @@ static void put_head(struct km_page *p, const struct km_eval_report *r)
 	               "%zu runs, %zu traces read, %zu labelled rows. The figures are over %zu "
 	               "rows (%s).",
 	               s->runs, s->traces, r->rows, r->metrics.scores.rows,
-	               page_kind_words(page_main_kind(r)));
+	               page_kind_words(r->kind));
 	km_page_text(p, text);
 	if (s->no_trace + s->no_label + s->no_run > 0) {
 		(void)snprintf(text, sizeof(text),
@@ -161,11 +156,14 @@ static void put_terms(struct km_page *p)
 
 static void put_all_scores(struct km_page *p, const struct km_eval_report *r)
 {
-	char name[96];
+	char name[sizeof(r->baseline_protocol) + 16];
+	bool more = r->empty.scores.rows > 0;
 
+	for (size_t i = 0; i < KM_ARRAY_LEN(r->inflight); i++)
+		more = more || r->inflight[i].scores.rows > 0;
 	km_page_section(p, "Scores");
 	begin_scores(p, "The model, and what it has to beat on the same rows", "");
-	put_scores(p, &r->metrics, "model", r->placement ? "lighter start" : "", true);
+	put_scores(p, &r->metrics, "model", r->placement ? page_kind_words(r->kind) : "", true);
 	for (size_t i = 0; i < r->baseline_count; i++) {
 		put_scores(p, &r->baseline[i], r->baseline[i].name, r->baseline[i].help, false);
 	}
@@ -174,7 +172,7 @@ static void put_all_scores(struct km_page *p, const struct km_eval_report *r)
 		(void)snprintf(name, sizeof(name), "Baselines: %s.", r->baseline_protocol);
 		km_page_text(p, name);
 	}
-	if (r->placement) {
+	if (more) {
 		begin_scores(p,
 		             "The model where the pod's service is not on the node yet, or more "
 		             "of it is on its way",

@@ -88,9 +88,10 @@ void km_eval_report_json(const struct km_eval_report *r, struct km_buf *out)
 	km_json_put_bool(&j, "inSample", r->in_sample);
 	km_json_put_bool(&j, "nowKnown", !r->mask_now);
 	km_json_put_integer(&j, "rows", (long long)r->metrics.scores.rows);
+	km_json_put_string(&j, "kind", km_row_kind_name(r->kind));
 	put_part(&j, "metrics", NULL, &r->metrics);
 	if (r->placement)
-		put_part(&j, "empty", NULL, &r->empty);
+		put_part(&j, "empty", NULL, r->kind == KM_ROW_EMPTY ? &r->metrics : &r->empty);
 	if (r->placement)
 		put_parts(&j, "inflight", "pods", r->inflight, KM_ARRAY_LEN(r->inflight));
 	put_parts(&j, "byScenario", "scenario", r->by_scenario, r->scenario_count);

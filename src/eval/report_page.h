@@ -6,9 +6,6 @@
 #include "km/eval/eval.h"
 #include "km/report/page.h"
 
-/* What the figures on top are of. */
-enum km_row_kind page_main_kind(const struct km_eval_report *r);
-
 /* "lighter start" */
 const char *page_kind_words(enum km_row_kind kind);
 

@@ -153,7 +153,7 @@ int page_put_calibration(struct km_page *p, const struct km_eval_report *r)
 	double low[DECILES];
 	double high[DECILES];
 	double most = 1;
-	int count = plot_deciles(r, page_main_kind(r), d);
+	int count = plot_deciles(r, r->kind, d);
 	struct km_plot_series *s;
 	struct km_plot plot;
 
@@ -197,14 +197,14 @@ void page_put_residuals(struct km_page *p, const struct km_eval_report *r)
 
 	for (size_t i = 0; i < RESIDUAL_BINS; i++)
 		at[i] = plot_residual_at(i);
-	plot_residuals(r, page_main_kind(r), share);
+	plot_residuals(r, r->kind, share);
 	plot_residuals(r, KM_ROW_EMPTY, empty);
 	km_plot_init(&plot, "How far predictions are off", "predicted - measured NP",
 	             "share of rows");
 	plot.y_min = 0;
 	plot.x_min = at[0] - RESIDUAL_STEP;
 	plot.x_max = at[RESIDUAL_BINS - 1] + RESIDUAL_STEP;
-	(void)km_plot_add(&plot, KM_PLOT_COLUMNS, page_kind_words(page_main_kind(r)), at, share,
+	(void)km_plot_add(&plot, KM_PLOT_COLUMNS, page_kind_words(r->kind), at, share,
 	                  RESIDUAL_BINS);
 	if (r->empty.scores.rows > 0)
 		(void)km_plot_add(&plot, KM_PLOT_LINE, page_kind_words(KM_ROW_EMPTY), at, empty,
@@ -293,7 +293,7 @@ int page_put_pairs(struct km_page *p, const struct km_eval_report *r)
 {
 	static const double toss_x[2] = { -0.5, RATIO_BINS - 0.5 };
 	static const double toss_y[2] = { 0.5, 0.5 };
-	const enum km_row_kind kind[2] = { page_main_kind(r), KM_ROW_EMPTY };
+	const enum km_row_kind kind[2] = { r->kind, KM_ROW_EMPTY };
 	size_t kinds = r->empty.scores.rows > 0 ? 2 : 1;
 	struct ratio_bin bin[2][RATIO_BINS];
 	double right[2][RATIO_BINS];

@@ -71,6 +71,18 @@ static void put_dataset(struct km_buf *out, const struct km_dataset_stats *s)
 	km_buf_char(out, '\n');
 }
 
+static const char *model_words(enum km_row_kind kind)
+{
+	static const char *const words[KM_ROW_KIND_N] = {
+		[KM_ROW_DIAGNOSIS] = "model",
+		[KM_ROW_LIGHTER] = "model, lighter start",
+		[KM_ROW_EMPTY] = "model, empty candidate",
+		[KM_ROW_INFLIGHT] = "model, in flight",
+	};
+
+	return words[kind];
+}
+
 void km_eval_report_text(const struct km_eval_report *r, struct km_buf *out)
 {
 	char name[64];
@@ -83,9 +95,9 @@ void km_eval_report_text(const struct km_eval_report *r, struct km_buf *out)
 		km_buf_str(out, "  This folder is what the model was trained on: these figures say "
 		                "how well it remembers,\n  not how well it predicts. Use --cv.\n");
 	put_head(out, "");
-	put_line(out, r->placement ? "model, lighter start" : "model", &r->metrics.scores);
+	put_line(out, model_words(r->kind), &r->metrics.scores);
 	put_bounds(out, &r->metrics);
-	put_line(out, "model, empty candidate", &r->empty.scores);
+	put_line(out, model_words(KM_ROW_EMPTY), &r->empty.scores);
 	for (size_t i = 0; i < KM_ARRAY_LEN(r->inflight); i++) {
 		(void)snprintf(name, sizeof(name), "model, %zu in flight", i + 1);
 		put_line(out, name, &r->inflight[i].scores);

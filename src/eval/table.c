@@ -74,6 +74,27 @@ void table_input(const struct km_dataset *d, const struct subject *s,
 	}
 }
 
+bool subject_is_measured(const struct km_dataset *d, const struct subject *s)
+{
+	size_t row_count;
+	const struct km_dataset_row *row = km_dataset_rows(d, &row_count);
+	bool counters = false;
+
+	for (size_t i = 0; i < row_count; i++) {
+		float all[KM_FEATURES_MAX];
+
+		km_dataset_features(d, &row[i], KM_LAYOUT_RECORDED, 0, all);
+		for (size_t c = 0; c < s->column_count; c++) {
+			if (s->schema->feature[s->column[c]].scope >= KM_SCOPE_POD)
+				continue;
+			counters = true;
+			if (!isnan(all[s->column[c]]))
+				return true;
+		}
+	}
+	return !counters;
+}
+
 static double layout_weight(const struct km_recipe *r, enum km_layout_kind layout)
 {
 	const double weight[KM_LAYOUT_N] = {

@@ -41,6 +41,8 @@ static void put_metrics(const struct km_eval_report *r, struct km_buf *out)
 
 	km_json_begin(&j, '{');
 	km_json_put_string(&j, "protocol", km_protocol_name(r->protocol));
+	if (r->kind == KM_ROW_EMPTY) /* else what a metric is of goes without saying */
+		km_json_put_string(&j, "kind", km_row_kind_name(r->kind));
 	for (size_t i = 0; i < KM_ARRAY_LEN(parts); i++) {
 		if (parts[i].part->scores.rows == 0)
 			continue;
@@ -55,7 +57,16 @@ static void put_metrics(const struct km_eval_report *r, struct km_buf *out)
 	km_json_end(&j, '}');
 }
 
-/* The last part of a path: a folder's name says what it holds, where it lies is nobody's concern.
+static size_t last_part(const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len;
+}
+
+/*
+ * The last part of a path: a folder's name says what it holds, where it lies is nobody's concern.
+ * Of a model's own "data", the model's folder too.
  */
 static const char *base_name(const char *path, char *out, size_t size)
 {
@@ -64,9 +75,9 @@ static const char *base_name(const char *path, char *out, size_t size)
 
 	while (len > 1 && path[len - 1] == '/')
 		len--;
-	from = len;
-	while (from > 0 && path[from - 1] != '/')
-		from--;
+	from = last_part(path, len);
+	if (from > 0 && len - from == 4 && memcmp(path + from, "data", 4) == 0)
+		from = last_part(path, from - 1);
 	(void)snprintf(out, size, "%.*s", (int)(len - from), path + from);
 	return out;
 }

@@ -149,6 +149,7 @@ static void report_of(struct km_eval_report *r, const char *text, struct km_eval
 {
 	*r = (struct km_eval_report){
 		.placement = true,
+		.kind = KM_ROW_LIGHTER,
 		.in_sample = true,
 		.mask_now = true,
 		.rows = count,

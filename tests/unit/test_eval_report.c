@@ -167,6 +167,7 @@ static void want_report(const cJSON *report, bool placement)
 		{ "model", STRING, false },
 		{ "task", STRING, false },
 		{ "rows", COUNT, false },
+		{ "kind", STRING, false },
 		{ "metrics", OBJECT, false },
 		{ "byScenario", ARRAY, false },
 		{ "byLayout", ARRAY, false },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recorded runs as labelled rows: a folder with runs.csv, traces of `pcm -csv` and, for placement,
- * pairs.csv. Every counter feature comes from core/feature.c, the code the daemon runs.
+ * Recorded runs as labelled rows: a folder with runs.csv, traces (`pcm -csv`, or our own) and, for
+ * placement, pairs.csv. Every counter feature comes from core/feature.c, the code the daemon runs.
  *
  *   runs.csv --> runs --> traces --> views (feature rows by host layout and window)
  *   pairs.csv --> rows: which view a scheduler would have seen, and what came of it
@@ -33,7 +33,8 @@ struct km_dataset;
 enum km_layout_kind {
 	KM_LAYOUT_RECORDED, /* another node on the host (peer), and CPUs of no node (spare) */
 	KM_LAYOUT_ONE_NODE, /* the other node's CPUs count as spare */
-	KM_LAYOUT_ALONE, /* the node is the host: nothing outside; bandwidth stays the machine's */
+	KM_LAYOUT_ALONE,    /* the node is the host: nothing outside; bandwidth stays the machine's,
+	                       counts of all its tasks are not known */
 	KM_LAYOUT_N,
 };
 

@@ -77,9 +77,11 @@ struct km_eval_report {
 	enum km_protocol protocol;
 	bool in_sample; /* the given model says it was trained on this folder */
 	bool mask_now;
-	size_t rows;                      /* labelled, those for training only too */
-	struct km_eval_part metrics;      /* role score; for placement of kind lighter */
-	struct km_eval_part empty;        /* placement only; rows = 0: none */
+	size_t rows;           /* labelled, those for training only too */
+	enum km_row_kind kind; /* that the figures are of: in placement lighter, or where a folder
+	                          has none of that, empty */
+	struct km_eval_part metrics;      /* role score, of that kind */
+	struct km_eval_part empty;        /* beside lighter; rows = 0: none */
 	struct km_eval_part inflight[3];  /* 1, 2, 3 pods on their way; rows = 0: none */
 	struct km_eval_part *by_scenario; /* [scenario_count] */
 	size_t scenario_count;
@@ -88,8 +90,8 @@ struct km_eval_report {
 	struct km_eval_part by_layout[KM_LAYOUT_N];
 	struct km_eval_part baseline[4];
 	size_t baseline_count;
-	char baseline_protocol[80];
-	struct km_eval_gain *gain; /* [gain_count], largest first */
+	char baseline_protocol[160]; /* how they were judged, and which were left out */
+	struct km_eval_gain *gain;   /* [gain_count], largest first */
 	size_t gain_count;
 	struct km_eval_point *point; /* [point_count] */
 	size_t point_count;
