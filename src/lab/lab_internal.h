@@ -8,6 +8,7 @@
 #include "km/command/command.h"
 
 int km_lab_check(int argc, char **argv);
+int km_lab_report(int argc, char **argv); /* report.c */
 int km_lab_stress(int argc, char **argv); /* stress.c */
 
 /* Prints an error's text. returns KM_COMMAND_FAILED. */

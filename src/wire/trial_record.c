@@ -82,6 +82,7 @@ static const struct member record_members[] = {
 	{ "asked", OF(asked, COUNT) },
 	{ "failed", OF(failed, COUNT) },
 	{ "neutral", OF(neutral, COUNT) },
+	{ "stale", OF(stale, COUNT) },
 	{ "allFiltered", OF(all_filtered, COUNT) },
 	{ "trouble", OF(trouble, TEXT) },
 	{ "served", OF(served, NUMBER) },

@@ -179,7 +179,7 @@ static void what_is_no_trial_is_refused(void **state)
 		{ TWO "trial: {stressors: [cpu], levels: [50], arms: [random]}\n",
 		  "trial.arms: saw one" },
 		{ TWO "trial: {stressors: [cpu], levels: [50], repeats: 1000, episodes: 1000}\n",
-		  "want 100000 at most" },
+		  "want 10000 at most" },
 	};
 
 	(void)state;

@@ -15,7 +15,7 @@
 #include "km/base/rng.h"
 #include "km/plan/plan.h"
 
-#define KM_PLAN_PLAYS_MAX 100000 /* of a whole trial */
+#define KM_PLAN_PLAYS_MAX 10000 /* of a whole trial */
 
 struct km_episode_node {
 	bool stressed;

@@ -52,11 +52,12 @@ struct km_trial_record {
 	size_t node_count;
 	size_t placed[KM_TRIAL_REPLICAS_MAX]; /* [replicas], positions in node */
 	unsigned replicas;
-	double window_s;                 /* of counters, before anybody chose */
-	unsigned asked;                  /* requests to the daemon */
-	unsigned failed;                 /* of these, without a usable answer: chosen at random */
-	unsigned neutral;                /* answered without a prediction of every node */
-	unsigned all_filtered;           /* no node passed: the best score was taken all the same */
+	double window_s;       /* of counters, before anybody chose */
+	unsigned asked;        /* requests to the daemon */
+	unsigned failed;       /* of these, without a usable answer: chosen at random */
+	unsigned neutral;      /* answered without a prediction of every node */
+	unsigned stale;        /* the daemon was late: its window was not all of this play */
+	unsigned all_filtered; /* no node passed: the best score was taken all the same */
 	char trouble[KM_TRIAL_TEXT_MAX]; /* the last of these in words; "" */
 	struct km_load_result load;
 	double served;            /* requests by nginx' own count */
