@@ -8,12 +8,12 @@
 #include "km/command/command.h"
 
 int km_lab_check(int argc, char **argv);
+int km_lab_import(int argc, char **argv);
+int km_lab_record(int argc, char **argv);
 int km_lab_report(int argc, char **argv); /* report.c */
 int km_lab_stress(int argc, char **argv); /* stress.c */
 
 /* Prints an error's text. returns KM_COMMAND_FAILED. */
 int km_lab_tell(const struct km_err *err);
-
-int record_command(int argc, char **argv);
 
 #endif

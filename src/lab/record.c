@@ -307,7 +307,7 @@ static int parse(int argc, char **argv, struct request *r)
 	return good && optind == argc ? 1 : -1;
 }
 
-int record_command(int argc, char **argv)
+int km_lab_record(int argc, char **argv)
 {
 	struct request r = { .seconds = 60 };
 	struct km_settings settings = { .node_count = 0 };

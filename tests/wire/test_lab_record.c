@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `kubemarla-lab record` on this machine: what it writes is a trace, what is wrong is told. */
+/* `kubemarla-lab record` on this machine: what it writes is a trace; what is wrong is told, of
+ * `import` too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,7 +92,7 @@ static void the_trace_is_a_file_packed_when_its_name_says_so(void **state)
 static void what_is_wrong_is_told(void **state)
 {
 	static const struct {
-		const char *args[6];
+		const char *args[7];
 		int code;
 		const char *err;
 	} rows[] = {
@@ -107,6 +108,11 @@ static void what_is_wrong_is_told(void **state)
 		  2,
 		  "--config has the nodes" },
 		{ { "record", "--config", "/no/such" }, 2, "/no/such" },
+		{ { "import", "/no/such" }, 2, "import FOLDER --out DIR" },
+		{ { "import", "/no/such", "--out", "/no/such/either" },
+		  2,
+		  "/no/such: No such file" },
+		{ { "import", "/no/such", "--out", "x", "--service-on", "3" }, 2, "import FOLDER" },
 		{ { "record", "--sources", "os" }, 1, "/no/such/dir" },
 	};
 
