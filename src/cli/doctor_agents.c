@@ -279,11 +279,14 @@ static void sum_up(struct rounds *r)
 		             old, old_of);
 	}
 	if (tier[KM_TIER_OS] > 0) {
-		findings_add(f, FINDING_WARNING, "agents: tier",
-		             "core or uncore: the shipped models need counters",
-		             "a component of deploy/components (agent-perf, agent-pcm) opens them",
-		             "%u nodes with tier os only: they are answered neutrally",
-		             tier[KM_TIER_OS]);
+		findings_add(
+			f, FINDING_WARNING, "agents: tier",
+			"core or uncore, which the pcm models need, or a model of tier os",
+			"a component of deploy/components (agent-perf, agent-pcm) opens counters; "
+			"docs/MODEL.md: which model for which machine",
+			"%u nodes with tier os only: a model that needs counters answers "
+			"neutrally for them",
+			tier[KM_TIER_OS]);
 	}
 	if (r->no_libpcm > 0) {
 		findings_add(f, FINDING_NOTE, "agents: libpcm",
