@@ -87,6 +87,7 @@ static const struct km_conf_option list_rows[] = {
 	NUMBER("alpha", "0", 0, 1e6, alpha),
 	NUMBER("gamma", "0", 0, 1e6, gamma),
 	NUMBER("npShare", "0.5", 0, 1, np_share),
+	RECIPE("exactSplits", KM_CONF_BOOL, "false", 0, 0, exact_splits),
 	RECIPE("monotoneInflight", KM_CONF_BOOL, "true", 0, 0, monotone_inflight),
 	NUMBER("zeroLabel", "1", 0, 1, zero_label),
 	NUMBER("maskNow", "0.5", 0, 1, mask_now),

@@ -63,6 +63,8 @@ int trees_train(const struct subject *s, const struct table *t, const struct tab
 	p.gamma = r->gamma;
 	p.np_share = r->np_share;
 	p.monotone_constraints = constraints;
+	if (r->exact_splits)
+		p.tree_method = "exact";
 	rc = km_booster_train(&p, &rows, valid != NULL ? &held : NULL, progress, ctx, out, err);
 	free(constraints);
 	return rc;

@@ -211,6 +211,49 @@ static void trees_never_predict_less_for_more_in_flight(void **state)
 	free(m);
 }
 
+/* Half of the rows are at 1, half at 5: what is between belongs to the nearer ones. */
+static void exact_splits_lie_midway(void **state)
+{
+	static const char *const names[] = { "pod.rps", "pod.replicas" };
+	struct km_schema *schema = NULL;
+	struct subject s = { .name = "trees" };
+	struct made *m = made(2);
+	float at[2][4]; /* predictions at 1, 2.9, 3.1 and 5 */
+
+	(void)state;
+	assert_int_equal(km_schema_create(names, 2, 60, 5, &schema, NULL), 0);
+	assert_int_equal(subject_init(&s, schema, names, 2, NULL), 0);
+	s.recipe = (struct km_recipe){ .rounds = 10,
+		                       .max_depth = 1,
+		                       .max_bin = 32,
+		                       .parallel_trees = 1,
+		                       .eta = 0.5,
+		                       .subsample = 1,
+		                       .colsample_bytree = 1,
+		                       .colsample_bynode = 1,
+		                       .lambda = 1 };
+	for (size_t i = 0; i < ROWS; i++) {
+		m->rows[2 * i] = i % 2 == 0 ? 1 : 5;
+		m->labels[i] = i % 2 == 0 ? 0 : 1;
+	}
+	for (int exact = 0; exact < 2; exact++) {
+		static const float x[4] = { 1, 2.9F, 3.1F, 5 };
+		void *fitted;
+
+		s.recipe.exact_splits = exact != 0;
+		fitted = fit(&learner_trees, &s, &m->t);
+		for (size_t i = 0; i < 4; i++)
+			at[exact][i] = ask(&learner_trees, fitted, (float[]){ x[i], 0 });
+		learner_trees.release(fitted);
+	}
+	assert_true(at[1][0] == at[1][1] && at[1][2] == at[1][3] && at[1][0] < at[1][3]);
+	/* with bins the edge is at the next value that was measured */
+	assert_true(at[0][2] == at[0][0] && at[0][0] < at[0][3]);
+	subject_fini(&s);
+	km_schema_unref(schema);
+	free(m);
+}
+
 /* ---- tables of a folder ---- */
 
 static const char *const columns[] = { "node.ipc.mean", "peer.ipc.mean", "rest.ipc.mean",
@@ -442,6 +485,7 @@ int main(void)
 		cmocka_unit_test(weights_are_how_much_a_row_counts),
 		cmocka_unit_test(the_mean_errs_least_in_np),
 		cmocka_unit_test(trees_never_predict_less_for_more_in_flight),
+		cmocka_unit_test(exact_splits_lie_midway),
 		cmocka_unit_test(each_row_comes_in_each_layout_and_window),
 		cmocka_unit_test(the_recipe_weighs_layouts_and_kinds),
 		cmocka_unit_test(of_too_many_rows_a_sample_is_learned_from),

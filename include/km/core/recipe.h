@@ -16,6 +16,8 @@ struct km_recipe {
 	double eta, subsample, colsample_bytree, colsample_bynode;
 	double min_child_weight, lambda, alpha, gamma;
 	double np_share;        /* of the error of NP in the loss, beside that of ln slowdown */
+	bool exact_splits;      /* midway between two measured values, not at the edge of a bin: for
+	                           few rows at few levels */
 	bool monotone_inflight; /* more in flight never predicts less slowdown */
 	/* the rows */
 	double zero_label; /* share of 0 in the label of runs without interference: ln 1 */
