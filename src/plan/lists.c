@@ -120,7 +120,7 @@ int plan_parse_stressors(struct km_conf_ctx *c, const struct km_conf_option *o, 
 	struct km_plan *p = base;
 	bool trial = o->offset == offsetof(struct km_plan, trial.stressor);
 	enum km_stress_kind *kind = trial ? p->trial.stressor : p->matrix.stressor;
-	double value[KM_STRESS_KIND_N];
+	double value[KM_STRESS_KIND_N] = { 0 };
 	struct list l = { .read = item_stressor, .out = value, .max = KM_STRESS_KIND_N };
 	int rc = read_list(c, o, key, v, &l);
 
@@ -134,7 +134,7 @@ int plan_parse_stressors(struct km_conf_ctx *c, const struct km_conf_option *o, 
 static int read_whole(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                       const struct km_tree *v, item_fn *read, unsigned *out, size_t *out_count)
 {
-	double value[KM_PLAN_LIST_MAX];
+	double value[KM_PLAN_LIST_MAX] = { 0 };
 	struct list l = { .read = read, .out = value, .max = KM_PLAN_LIST_MAX };
 	int rc = read_list(c, o, key, v, &l);
 
@@ -170,7 +170,7 @@ int plan_parse_replicas(struct km_conf_ctx *c, const struct km_conf_option *o, c
 static int read_numbers(struct km_conf_ctx *c, const struct km_conf_option *o, const char *key,
                         const struct km_tree *v, item_fn *read, double *out, size_t *out_count)
 {
-	double value[KM_PLAN_LIST_MAX];
+	double value[KM_PLAN_LIST_MAX] = { 0 };
 	/* The same factor may come again, the same rate would be the same runs. */
 	struct list l = {
 		.read = read, .twice = read == item_factor, .out = value, .max = KM_PLAN_LIST_MAX
@@ -206,7 +206,7 @@ int plan_parse_arms(struct km_conf_ctx *c, const struct km_conf_option *o, const
                     const struct km_tree *v, void *base)
 {
 	struct km_plan *p = base;
-	double value[KM_PLAN_ARM_N];
+	double value[KM_PLAN_ARM_N] = { 0 };
 	struct list l = { .read = item_arm, .out = value, .max = KM_PLAN_ARM_N };
 	int rc = read_list(c, o, key, v, &l);
 
