@@ -119,7 +119,7 @@ test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) $(FAKE_BIN) ## all
 
 ##@ Model
 .PHONY: model
-model: build ## train models/ from DATASET (default ../shared/data/nginx-pcm)
+model: build ## train models/ from DATASET (default ../shared/data/nginx-pcm) or their own data/
 	$(Q)models/make.sh $(OUT) $(DATASET)
 
 ##@ Heavier checks
