@@ -262,7 +262,7 @@ const char *km_child_words(const struct km_child *c, bool first, char out[KM_CHI
 		len++;
 	}
 	out[len] = '\0';
-	if (len == 0 && WIFSIGNALED(c->status))
+	if (c->ended && WIFSIGNALED(c->status))
 		(void)snprintf(out, KM_CHILD_WORDS_MAX + 1, "died of signal %d",
 		               WTERMSIG(c->status));
 	else if (len == 0)

@@ -12,6 +12,7 @@ static const struct km_command commands[] = {
 	{ "check", "validate a plan, list its runs and their time", km_lab_check },
 	{ "help", "list the commands, or explain one", km_command_help },
 	{ "import", "the thesis' recordings into a dataset", km_lab_import },
+	{ "load", "one load through a plan's target", km_lab_load },
 	{ "record", "counters of this machine into a trace", km_lab_record },
 	{ "report", "what came of an experiment, from its files", km_lab_report },
 	{ "stress", "keep a resource of this machine busy", km_lab_stress },

@@ -67,7 +67,7 @@ static void one_that_fails_says_why(void **state)
 	} rows[] = {
 		{ "echo good; echo one >&2; echo two >&2; exit 3", EIO, "sh: one" },
 		{ "exit 3", EIO, "sh: ended with status 3" },
-		{ "kill -9 $$", EIO, "sh: died of signal 9" },
+		{ "echo up >&2; kill -9 $$", EIO, "sh: died of signal 9" },
 		{ "while :; do echo flood; done", EFBIG, "sh said more than 100 bytes" },
 		{ "printf '\\033[1m' >&2; exit 1", EIO, "sh: ?[1m" },
 	};

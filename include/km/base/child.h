@@ -75,9 +75,9 @@ bool km_child_overflowed(const struct km_child *c);
 struct km_buf *km_child_output(struct km_child *c);
 
 /*
- * Why it ended, for an error text: the first line of its last words on stderr when `first`, else
- * the last one; without any "ended with status 1" or "died of signal 9". Control characters become
- * '?'. returns out.
+ * Why it ended, for an error text: "died of signal 9", else of its last words on stderr the first
+ * line when `first`, else the last one; without any "ended with status 1". Control characters
+ * become '?'. returns out.
  */
 const char *km_child_words(const struct km_child *c, bool first, char out[KM_CHILD_WORDS_MAX + 1]);
 
