@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as the tables of a dataset folder: runs.csv, and behind a line "---" pairs.csv. Opened
- * for diagnosis and for placement with rows in flight, over one small trace that is good. Rows must
- * be labels and numbers that training can bear.
+ * for diagnosis and for placement with rows in flight, over two small traces that are good, one of
+ * each kind. Rows must be labels and numbers that training can bear.
  */
 #include <math.h>
 #include <stddef.h>
@@ -19,9 +19,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const names[] = { "node.ipc.mean",    "peer.ipc.mean", "host.c0_ratio.std",
-	                             "pod.rps",          "pod.replicas",  "pod.rps_now",
-	                             "pod.replicas_now", "inflight.cpu" };
+static const char *const names[] = { "node.ipc.mean",     "peer.ipc.mean",
+	                             "host.c0_ratio.std", "node.cpu_psi_ratio.mean",
+	                             "pod.rps",           "pod.replicas",
+	                             "pod.rps_now",       "pod.replicas_now",
+	                             "inflight.cpu" };
 #define NAMES KM_ARRAY_LEN(names)
 
 static char dir[64];
@@ -35,7 +37,7 @@ static void in_dir(const char *name, char *out, size_t size)
 
 static void clean_up(void)
 {
-	static const char *const files[] = { "runs.csv", "pairs.csv", "t" };
+	static const char *const files[] = { "runs.csv", "pairs.csv", "t", "o" };
 	char path[128];
 
 	for (size_t i = 0; i < KM_ARRAY_LEN(files); i++) {
@@ -68,6 +70,25 @@ static void write_trace(void)
 		abort();
 }
 
+/* The same time in our own format, with rows of the nodes a and b. */
+static void write_own_trace(void)
+{
+	char path[128];
+	FILE *f;
+
+	in_dir("o", path, sizeof(path));
+	f = fopen(path, "w");
+	if (f == NULL)
+		abort();
+	(void)fputs("start_ns,end_ns,cpu0.c0_ns,cpu1.c0_ns,cpu2.c0_ns,node.a.cpu_psi_ns,"
+	            "node.b.cpu_psi_ns\n",
+	            f);
+	for (int r = 0; r < 60; r++)
+		(void)fprintf(f, "%d000000000,%d000000000,1e8,2e8,,1e6,\n", r, r + 1);
+	if (fclose(f) != 0)
+		abort();
+}
+
 static void set_up(void)
 {
 	static const char *const files[] = { "runs.csv", "pairs.csv" };
@@ -87,6 +108,7 @@ static void set_up(void)
 			abort();
 	}
 	write_trace();
+	write_own_trace();
 }
 
 static void fill(int fd, const uint8_t *bytes, size_t len)

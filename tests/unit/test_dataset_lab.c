@@ -16,7 +16,9 @@
 
 #include "km/base/file.h"
 #include "km/base/macros.h"
+#include "km/core/feature.h"
 #include "km/dataset/dataset.h"
+#include "km/sources/source.h"
 
 static const char *const names[] = {
 	"node.busy_ratio.mean",       "peer.busy_ratio.mean",
@@ -167,6 +169,48 @@ static void the_trace_before_is_the_pairs_and_the_one_during_the_runs(void **sta
 	want(got, values);
 }
 
+static void into_features(void *ctx, const struct km_sample *s)
+{
+	assert_true(km_features_push(ctx, s) >= 0);
+}
+
+/* What a model is trained on is what a daemon that replays the trace would ask it about. */
+static void training_and_serving_see_the_same(void **state)
+{
+	static struct km_node_settings node[] = { { .name = "node-a" }, { .name = "node-b" } };
+	const struct km_node_settings *nodes[] = { &node[0], &node[1] };
+	char path[128];
+	struct km_source_settings settings = { .kind = "replay",
+		                               .replay = { .file = path, .speed = 1 } };
+	const struct km_source_args args = {
+		.settings = &settings, .node = nodes, .node_count = 2, .now_ns = 1
+	};
+	struct km_schema *schema = NULL;
+	struct km_features *f = NULL;
+	struct km_source *source = NULL;
+	struct km_cpuset cpus[2];
+	double served[NAMES];
+	float trained[NAMES];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/traces/before.csv", dir);
+	assert_int_equal(km_cpuset_parse("0", &cpus[0], NULL), 0);
+	assert_int_equal(km_cpuset_parse("1", &cpus[1], NULL), 0);
+	assert_int_equal(km_schema_create(names, NAMES, 8, 1, &schema, NULL), 0);
+	assert_int_equal(km_features_create(schema, cpus, 2, &f, NULL), 0);
+	assert_int_equal(km_source_open(&args, &source, NULL), 0);
+	assert_true(km_source_read(source, INT64_C(60000000000), into_features, f, NULL) >= 0);
+	(void)km_features_read(f, 0, served);
+	features(true, KM_LAYOUT_RECORDED, trained);
+	for (size_t i = 0; i + 1 < NAMES; i++) { /* but for pod.rps */
+		if (isnan(served[i]) ? !isnan(trained[i]) : (float)served[i] != trained[i])
+			fail_msg("%s: %g, trained %g", names[i], served[i], (double)trained[i]);
+	}
+	km_source_close(source);
+	km_features_free(f);
+	km_schema_unref(schema);
+}
+
 /* The candidate may be the run's other node: then its own name's rows are its own. */
 static void the_other_node_has_its_own_rows(void **state)
 {
@@ -211,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LAB_TEST(rows_of_nodes_reach_the_candidate_in_every_layout),
 		LAB_TEST(the_trace_before_is_the_pairs_and_the_one_during_the_runs),
+		LAB_TEST(training_and_serving_see_the_same),
 		LAB_TEST(the_other_node_has_its_own_rows),
 		LAB_TEST(without_names_rows_of_nodes_are_nobodys),
 		LAB_TEST(a_trace_outside_the_folder_is_refused),
