@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "km/stress/stress.h"
+
+#include "load_cpus.h"
 #include "local.h"
 
 #define REQUEST_S   10                               /* after which one has failed */
@@ -28,10 +31,12 @@ static int run(struct km_rig *rig, const char *const *argv, int64_t limit_ns, st
 {
 	const struct km_plan_load *load = &rig->plan->load;
 	struct rig_entrance entrance;
+	struct km_cpuset allowed;
+	struct km_cpuset cpus;
 	const struct km_child_spec spec = {
 		.argv = argv,
 		.max_out_bytes = OUT_MAX,
-		.cpus = load->cpus_given ? &load->cpus : NULL,
+		.cpus = &cpus,
 		.groups = rig_groups_entrance(&rig->groups, RIG_GROUP_LOAD, &entrance),
 		.round_robin = rig->facts.realtime ? RR_PRIORITY : 0,
 		.tied_signal = SIGKILL,
@@ -39,8 +44,12 @@ static int run(struct km_rig *rig, const char *const *argv, int64_t limit_ns, st
 	const char *name = km_plan_generator_name(load->generator);
 	char words[KM_CHILD_WORDS_MAX + 1];
 	struct km_child *c;
-	int rc = km_child_start(&spec, &c, err);
+	int rc = km_stress_allowed(&allowed, err);
 
+	if (rc == 0) {
+		rig_load_cpus(rig->plan, &allowed, &rig->target_cpus, &cpus);
+		rc = km_child_start(&spec, &c, err);
+	}
 	if (rc != 0)
 		return rc;
 	rc = rig_loop(rig, rig_now_ns() + limit_ns, c, err);

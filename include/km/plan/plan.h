@@ -57,7 +57,7 @@ struct km_plan_load {
 	enum km_plan_generator generator;
 	char *program; /* "" = the generator's name, looked for in PATH */
 	bool cpus_given;
-	struct km_cpuset cpus; /* where the generator runs; not given: wherever the kernel likes */
+	struct km_cpuset cpus; /* where the generator runs; not given: out of the service's way */
 	bool realtime;         /* SCHED_RR, where allowed */
 	enum km_plan_profile profile;
 	uint32_t connections;          /* the most at a time */
