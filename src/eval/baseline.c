@@ -38,7 +38,17 @@ static const char *const thesis[] = {
 	NULL,
 };
 
-const char *const *const baseline_features = thesis;
+/* What any scheduler can know without counters. */
+static const char *const cpu_use[] = { "node.busy_ratio.mean", "pod.rps", "pod.replicas" };
+
+const char *baseline_feature(size_t i)
+{
+	size_t counters = KM_ARRAY_LEN(thesis) - 1;
+
+	if (i < counters)
+		return thesis[i];
+	return i - counters < KM_ARRAY_LEN(cpu_use) ? cpu_use[i - counters] : NULL;
+}
 
 static const char *const load_only[] = { "pod.rps", "pod.replicas" };
 
@@ -74,7 +84,12 @@ int baselines_init(struct subject *out, const struct km_schema *schema,
 		{ "mean", "the same for every node", &learner_mean },
 		{ "rps+replicas", "trees on the load alone, no counters", &learner_trees },
 		{ "linear", "ridge regression on the model's features", &learner_ridge },
-		{ "thesis", "25 inputs of the target's cores, XGBoost's defaults", &learner_trees },
+		[BASELINE_THESIS] = { "thesis",
+		                      "25 inputs of the target's cores, XGBoost's defaults",
+		                      &learner_trees },
+		[BASELINE_CPU_USE] = { "CPU use",
+		                       "trees on how busy the node's CPUs are, and on the load",
+		                       &learner_trees },
 	};
 	const struct {
 		const char *const *names;
@@ -83,7 +98,8 @@ int baselines_init(struct subject *out, const struct km_schema *schema,
 		{ load_only, KM_ARRAY_LEN(load_only) },
 		{ load_only, KM_ARRAY_LEN(load_only) },
 		{ model_names, count },
-		{ thesis, KM_ARRAY_LEN(thesis) - 1 },
+		[BASELINE_THESIS] = { thesis, KM_ARRAY_LEN(thesis) - 1 },
+		[BASELINE_CPU_USE] = { cpu_use, KM_ARRAY_LEN(cpu_use) },
 	};
 	int rc = 0;
 
@@ -98,6 +114,8 @@ int baselines_init(struct subject *out, const struct km_schema *schema,
 	if (recipe->rounds > 0)
 		out[2].recipe = *recipe;
 	out[1].recipe.max_depth = 3;
+	out[BASELINE_CPU_USE].recipe.max_depth = 3;
+	out[BASELINE_CPU_USE].recipe.exact_splits = true;
 	for (size_t i = 0; rc == 0 && i < BASELINES; i++)
 		rc = subject_init(&out[i], schema, features[i].names, features[i].count, err);
 	return rc;

@@ -57,10 +57,13 @@ void subject_fini(struct subject *s);
 /* Does it read no counters, or has some row one of them? Else it would learn of the load alone. */
 bool subject_is_measured(const struct km_dataset *d, const struct subject *s);
 
-/* What the baselines read beside the model's own features; ended by NULL. */
-extern const char *const *const baseline_features;
-#define BASELINES 4
-/* The four baselines over a schema that has the model's and baseline_features' columns. */
+/* What the baselines read beside the model's own features: the i-th, NULL behind the last. */
+const char *baseline_feature(size_t i);
+
+/* In the place of the one with counters, where none of them was measured, comes CPU use. */
+enum { BASELINE_THESIS = 3, BASELINE_CPU_USE, BASELINES };
+
+/* The baselines over a schema that has the model's and baseline_feature's columns. */
 int baselines_init(struct subject *out, const struct km_schema *schema,
                    const char *const *model_names, size_t count, const struct km_recipe *recipe,
                    struct km_err *err) KM_MUST_CHECK;

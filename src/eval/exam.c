@@ -89,9 +89,9 @@ static int make_schema(const struct exam *e, struct km_schema **out, struct km_e
 		                  KM_FEATURES_MAX);
 	for (size_t i = 0; i < e->name_count; i++)
 		names[count++] = e->name[i];
-	for (size_t i = 0; baseline_features[i] != NULL && count < KM_FEATURES_MAX; i++) {
-		if (!among(e->name, e->name_count, baseline_features[i]))
-			names[count++] = baseline_features[i];
+	for (size_t i = 0; baseline_feature(i) != NULL && count < KM_FEATURES_MAX; i++) {
+		if (!among(names, count, baseline_feature(i)))
+			names[count++] = baseline_feature(i);
 	}
 	return km_schema_create(names, count, e->list.window_s, e->list.bin_s, out, err);
 }
@@ -290,10 +290,12 @@ static int add_baselines(struct exam *e, enum km_protocol protocol, struct km_ev
 	(void)snprintf(r->baseline_protocol, sizeof(r->baseline_protocol), "%s on this folder",
 	               km_protocol_name(cv.protocol));
 	for (size_t i = 0; rc == 0 && i < BASELINES; i++) {
-		if (!subject_is_measured(e->dataset, &e->baseline[i])) {
+		bool measured = subject_is_measured(e->dataset, &e->baseline[i]);
+
+		if (i == BASELINE_THESIS && !measured)
 			left_out = e->baseline[i].name;
+		if (!measured || (i == BASELINE_CPU_USE && left_out == NULL))
 			continue;
-		}
 		cv.what = e->baseline[i].name;
 		rc = crossval_run(&cv, &e->baseline[i], e->other, err);
 		if (rc == 0)

@@ -79,6 +79,7 @@ static void a_folder_of_empty_candidates_trains_and_says_so(void **state)
 	assert_null(strstr(w->r.out.data, "lighter"));
 	tool_want_text(w->r.out.data, "baseline linear");
 	assert_null(strstr(w->r.out.data, "baseline thesis"));
+	tool_want_text(w->r.out.data, "baseline CPU use");
 	tool_want_text(w->r.out.data, "left out: thesis, none of its counters was measured here");
 	RUN(w, "model", "check", w->model);
 	tool_want_text(w->r.out.data, "usable: os-nginx, placement, 8 features, tier os");

@@ -88,7 +88,7 @@ struct km_eval_report {
 	struct km_eval_part *by_campaign; /* [campaign_count] */
 	size_t campaign_count;
 	struct km_eval_part by_layout[KM_LAYOUT_N];
-	struct km_eval_part baseline[4];
+	struct km_eval_part baseline[5]; /* [baseline_count] */
 	size_t baseline_count;
 	char baseline_protocol[160]; /* how they were judged, and which were left out */
 	struct km_eval_gain *gain;   /* [gain_count], largest first */
