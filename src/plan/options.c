@@ -136,6 +136,7 @@ static const struct km_conf_option rows[] = {
 	     "a list of random, spread, least-cpu and kubemarla, each once", trial.arm),
 	WHOLE("trial.replicas", "1", 1, KM_PLAN_REPLICAS_MAX, trial.replicas),
 	NUMBER("trial.rps", "500", 1, 1e6, trial.rps),
+	NUMBER("trial.quiet", "0.5", 0, 1, trial.quiet_share),
 	LIST("trial.stressors", NULL, plan_parse_stressors, WANT_STRESSORS, trial.stressor),
 	LIST("trial.levels", NULL, plan_parse_levels, WANT_LEVELS, trial.level_pct),
 	TIME("trial.window", "6s", 0.1 * SECOND_NS, HOUR_NS, trial.window_ns),

@@ -73,13 +73,34 @@ int km_plan_trial_check(const struct km_plan *p, struct km_err *err)
 	return 0;
 }
 
+/* How many of the first `count` episodes leave a node quiet; all, where there is one card only. */
+static size_t quiet_ones(const struct km_plan_trial *t, size_t count)
+{
+	if (t->stressor_count * t->level_count < 2)
+		return count;
+	return (size_t)((double)count * t->quiet_share + 1e-9);
+}
+
+static bool all_alike(const struct km_plan *p, const struct km_episode *at)
+{
+	for (size_t i = 1; i < p->node_count; i++) {
+		if (at->node[i].kind != at->node[0].kind ||
+		    at->node[i].level_pct != at->node[0].level_pct)
+			return false;
+	}
+	return true;
+}
+
 void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
                      struct km_episode *out)
 {
 	const struct km_plan_trial *t = &p->trial;
-	size_t position = ((size_t)repeat - 1) * t->episodes + number - 1;
-	size_t slot = position * (p->node_count - 1);
-	size_t quiet;
+	const size_t position =
+		number == 0 ? 0 : ((size_t)repeat - 1) * t->episodes + number - 1;
+	const size_t cards = t->stressor_count * t->level_count;
+	const size_t before = quiet_ones(t, position);
+	size_t slot = before * (p->node_count - 1) + (position - before) * p->node_count;
+	size_t quiet = p->node_count; /* none */
 	size_t surely;
 	struct km_rng rng;
 
@@ -88,17 +109,29 @@ void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
 	out->number = number;
 	if (number == 0)
 		return;
-	quiet = card_at(p, QUIET, 0, position, p->node_count);
 	seeded(p, OTHERS, repeat, number, &rng);
-	surely = (quiet + 1 + km_rng_below(&rng, (uint32_t)p->node_count - 1)) % p->node_count;
+	if (quiet_ones(t, position + 1) > before) {
+		quiet = card_at(p, QUIET, 0, before, p->node_count);
+		surely = (quiet + 1 + km_rng_below(&rng, (uint32_t)p->node_count - 1)) %
+		         p->node_count;
+	} else {
+		surely = p->node_count; /* all of them are */
+	}
 	for (size_t i = 0; i < p->node_count; i++) {
 		struct km_episode_node *n = &out->node[i];
 		size_t card;
 
 		if (i == quiet)
 			continue;
-		card = card_at(p, STRESS, 0, slot++, t->stressor_count * t->level_count);
-		n->stressed = km_rng_below(&rng, 2) == 1 || i == surely;
+		card = card_at(p, STRESS, 0, slot++, cards);
+		n->stressed = quiet == p->node_count || i == surely || km_rng_below(&rng, 2) == 1;
+		n->kind = t->stressor[card / t->level_count];
+		n->level_pct = t->level_pct[card % t->level_count];
+	}
+	if (quiet == p->node_count && all_alike(p, out)) {
+		struct km_episode_node *n = &out->node[number % p->node_count];
+		const size_t card = (card_at(p, STRESS, 0, slot - 1, cards) + 1) % cards;
+
 		n->kind = t->stressor[card / t->level_count];
 		n->level_pct = t->level_pct[card % t->level_count];
 	}
@@ -188,6 +221,8 @@ uint64_t km_plan_trial_hash(const struct km_plan *p)
 	km_buf_printf(&text, "trial.episodes: %u\ntrial.replicas: %u\ntrial.rps: ", t->episodes,
 	              t->replicas);
 	km_buf_double(&text, t->rps);
+	km_buf_str(&text, "\ntrial.quiet: ");
+	km_buf_double(&text, t->quiet_share);
 	km_buf_printf(&text, "\ntrial.window: %lld ns\ntrial.during: %lld ns\n",
 	              (long long)t->window_ns, (long long)t->during_ns);
 	for (size_t i = 0; i < t->arm_count; i++)

@@ -37,6 +37,7 @@ static void every_node_is_quiet_equally_often(void **state)
 	struct km_plan *p = plan_of(TWO TRIAL);
 
 	(void)state;
+	p->trial.quiet_share = 1;
 	for (unsigned r = 1; r <= 6; r++) {
 		for (unsigned e = 1; e <= 8; e++) {
 			struct km_episode at;
@@ -61,6 +62,7 @@ static void one_node_is_quiet_and_one_is_not(void **state)
 	struct km_plan *p = plan_of(FOUR TRIAL);
 
 	(void)state;
+	p->trial.quiet_share = 1;
 	for (unsigned r = 1; r <= 6; r++) {
 		for (unsigned e = 1; e <= 8; e++) {
 			struct km_episode at;
@@ -74,6 +76,47 @@ static void one_node_is_quiet_and_one_is_not(void **state)
 		}
 	}
 	assert_true(stressed[1] > 0 && stressed[2] > 0 && stressed[3] > 0);
+	km_plan_free(p);
+}
+
+/* By default every other episode has all nodes stressed, by different kinds or levels. */
+static void half_of_the_episodes_leave_no_node_quiet(void **state)
+{
+	unsigned quiet[2] = { 0 };
+	unsigned levels[101] = { 0 };
+	unsigned none = 0;
+	struct km_plan *p = plan_of(TWO TRIAL);
+
+	(void)state;
+	for (unsigned r = 1; r <= 6; r++) {
+		for (unsigned e = 1; e <= 8; e++) {
+			struct km_episode at;
+
+			km_plan_episode(p, r, e, &at);
+			assert_true(at.node[0].stressed || at.node[1].stressed);
+			if (!at.node[0].stressed || !at.node[1].stressed) {
+				quiet[at.node[0].stressed ? 1 : 0]++;
+				continue;
+			}
+			none++;
+			assert_true(at.node[0].kind != at.node[1].kind ||
+			            at.node[0].level_pct != at.node[1].level_pct);
+			for (int i = 0; i < 2; i++)
+				levels[at.node[i].level_pct]++;
+		}
+	}
+	assert_int_equal(none, 24);
+	assert_true(quiet[0] == 12 && quiet[1] == 12);
+	assert_true(levels[50] > 12 && levels[100] > 12);
+	/* with one kind at one level a quiet node is the only difference there can be */
+	p->trial.stressor_count = 1;
+	p->trial.level_count = 1;
+	for (unsigned e = 1; e <= 8; e++) {
+		struct km_episode at;
+
+		km_plan_episode(p, 1, e, &at);
+		assert_int_equal(at.node[0].stressed + at.node[1].stressed, 1);
+	}
 	km_plan_free(p);
 }
 
@@ -208,6 +251,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_node_is_quiet_equally_often),
 		cmocka_unit_test(one_node_is_quiet_and_one_is_not),
+		cmocka_unit_test(half_of_the_episodes_leave_no_node_quiet),
 		cmocka_unit_test(plays_are_complete_and_interleaved),
 		cmocka_unit_test(more_repeats_append),
 		cmocka_unit_test(luck_is_of_the_play_alone),

@@ -116,6 +116,7 @@ struct km_plan_trial {
 	size_t arm_count;
 	unsigned replicas;
 	double rps;
+	double quiet_share; /* of episodes in which one node is left without interference */
 	enum km_stress_kind stressor[KM_STRESS_KIND_N]; /* not given: the matrix's */
 	size_t stressor_count;
 	unsigned level_pct[KM_PLAN_LIST_MAX];

@@ -44,9 +44,10 @@ struct km_play {
 int km_plan_trial_check(const struct km_plan *p, struct km_err *err) KM_MUST_CHECK;
 
 /*
- * One node of each episode is left quiet, which is a different one equally often, and at least one
- * is not: elsewhere no choice could matter. Kinds and levels come from shuffled decks of all of
- * them. p has passed km_plan_trial_check; number from 1.
+ * In a share of the episodes (trial.quiet) one node is left quiet, which is a different one equally
+ * often, and at least one is not; in the others all nodes are stressed, not all alike: elsewhere no
+ * choice could matter. Kinds and levels come from shuffled decks of all of them; with a single kind
+ * and level every episode has its quiet node. p has passed km_plan_trial_check; number from 1.
  */
 void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
                      struct km_episode *out);
