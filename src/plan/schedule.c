@@ -95,8 +95,7 @@ void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
                      struct km_episode *out)
 {
 	const struct km_plan_trial *t = &p->trial;
-	const size_t position =
-		number == 0 ? 0 : ((size_t)repeat - 1) * t->episodes + number - 1;
+	const size_t position = number == 0 ? 0 : ((size_t)repeat - 1) * t->episodes + number - 1;
 	const size_t cards = t->stressor_count * t->level_count;
 	const size_t before = quiet_ones(t, position);
 	size_t slot = before * (p->node_count - 1) + (position - before) * p->node_count;
@@ -109,6 +108,7 @@ void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
 	out->number = number;
 	if (number == 0)
 		return;
+	assert(cards > 0);
 	seeded(p, OTHERS, repeat, number, &rng);
 	if (quiet_ones(t, position + 1) > before) {
 		quiet = card_at(p, QUIET, 0, before, p->node_count);
