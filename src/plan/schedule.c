@@ -108,7 +108,7 @@ void km_plan_episode(const struct km_plan *p, unsigned repeat, unsigned number,
 	out->number = number;
 	if (number == 0)
 		return;
-	assert(cards > 0);
+	assert(cards > 0 && p->node_count > 1); /* km_plan_trial_check */
 	seeded(p, OTHERS, repeat, number, &rng);
 	if (quiet_ones(t, position + 1) > before) {
 		quiet = card_at(p, QUIET, 0, before, p->node_count);
