@@ -12,6 +12,7 @@ int km_lab_import(int argc, char **argv);
 int km_lab_load(int argc, char **argv);
 int km_lab_record(int argc, char **argv);
 int km_lab_report(int argc, char **argv); /* report.c */
+int km_lab_run(int argc, char **argv);
 int km_lab_stress(int argc, char **argv); /* stress.c */
 
 /* Prints an error's text. returns KM_COMMAND_FAILED. */

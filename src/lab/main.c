@@ -15,6 +15,7 @@ static const struct km_command commands[] = {
 	{ "load", "one load through a plan's target", km_lab_load },
 	{ "record", "counters of this machine into a trace", km_lab_record },
 	{ "report", "what came of an experiment, from its files", km_lab_report },
+	{ "run", "make a plan's runs, or the rest of them", km_lab_run },
 	{ "stress", "keep a resource of this machine busy", km_lab_stress },
 	{ "version", "print the version", version_command },
 };

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `kubemarla-lab run`: a plan's runs into a folder, with progress, until done or told to stop. */
+#include "km/experiment/run.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "km/base/file.h"
+
+#include "lab_internal.h"
+
+static const char usage[] =
+	"run PLAN --out DIR\n\n"
+	"Makes the runs of PLAN and keeps them in DIR, which `kubemarla train --dataset` reads.\n"
+	"Finished runs stay whatever happens; the same command goes on from there.\n"
+	"Exit code 0: all runs are there; 1: something failed; 2: bad arguments or a bad plan;\n"
+	"3: interrupted, or stopped at a gate. The keys of a plan: docs/PLANS.md.\n";
+
+#define CLEAR_LINE "\r\033[K"
+
+struct terminal {
+	bool live; /* a line that is written over; else a line per run */
+	const char *self;
+};
+
+static void print_time(FILE *to, double seconds)
+{
+	long all = lround(seconds);
+
+	if (all >= 3600)
+		fprintf(to, "%ld h %ld min", all / 3600, all % 3600 / 60);
+	else if (all >= 60)
+		fprintf(to, "%ld min %ld s", all / 60, all % 60);
+	else
+		fprintf(to, "%ld s", all);
+}
+
+static void print_left(const struct km_experiment_progress *p)
+{
+	printf("  ");
+	print_time(stdout, p->remaining_s);
+	printf(" left");
+}
+
+static void print_live(const struct km_experiment_progress *p)
+{
+	printf(CLEAR_LINE "%zu/%zu  %s  %s", p->finished + 1, p->count, p->spec->id,
+	       p->event == KM_EXPERIMENT_LOADED ? "under load" : "counters before");
+	if (p->attempt > 1)
+		printf("  attempt %u", p->attempt);
+	print_left(p);
+}
+
+static void print_finished(const struct km_experiment_progress *p)
+{
+	const struct km_run_record *r = p->record;
+
+	printf("%zu/%zu  %s  p99 ", p->finished, p->count, p->spec->id);
+	if (isfinite(r->load.p99_ms))
+		printf("%.3g ms", r->load.p99_ms);
+	else
+		printf("unknown");
+	if (r->load.errors > 0)
+		printf("  %llu errors", (unsigned long long)r->load.errors);
+	if (r->saturated)
+		printf("  saturated (%.0f %%)", 100 * r->during.target_utilisation);
+	if (r->gate[0] != '\0')
+		printf("  kept although: %s", r->gate);
+	print_left(p);
+	printf("\n");
+}
+
+static void progress(void *ctx, const struct km_experiment_progress *p)
+{
+	const struct terminal *t = ctx;
+
+	if (t->live && p->event != KM_EXPERIMENT_OPENED && p->event != KM_EXPERIMENT_STARTED &&
+	    p->event != KM_EXPERIMENT_LOADED)
+		printf(CLEAR_LINE);
+	switch (p->event) {
+	case KM_EXPERIMENT_OPENED:
+		printf("%zu runs, %zu finished;", p->count, p->finished);
+		print_left(p);
+		printf("\n");
+		break;
+	case KM_EXPERIMENT_STARTED:
+	case KM_EXPERIMENT_LOADED:
+		if (t->live)
+			print_live(p);
+		break;
+	case KM_EXPERIMENT_GATED:
+		printf("again  %s: %s\n", p->spec->id, p->record->gate);
+		break;
+	case KM_EXPERIMENT_FINISHED:
+		print_finished(p);
+		break;
+	}
+	(void)fflush(stdout); /* km_command_main checks the stream at the end */
+}
+
+static void say(void *ctx, const char *line)
+{
+	const struct terminal *t = ctx;
+
+	fprintf(stderr, "%skubemarla-lab: %s\n", t->live ? CLEAR_LINE : "", line);
+}
+
+/* Readable once somebody wants us to stop. returns -1 with errno. */
+static int stop_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static const struct {
+	int rc;
+	int code;
+} exit_codes[] = {
+	{ 0, KM_COMMAND_OK },
+	{ -EINTR, KM_COMMAND_STOPPED },
+	{ -ECANCELED, KM_COMMAND_STOPPED },
+	{ -EEXIST, KM_COMMAND_USAGE },
+};
+
+static int conclude(int rc, const char *plan, const char *dir, const struct km_err *err)
+{
+	int code = KM_COMMAND_FAILED;
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(exit_codes); i++) {
+		if (exit_codes[i].rc == rc)
+			code = exit_codes[i].code;
+	}
+	if (rc == -EINTR)
+		fprintf(stderr, "kubemarla-lab: interrupted\n");
+	else if (rc != 0)
+		(void)km_lab_tell(err);
+	if (rc == 0)
+		printf("results: %s\n", dir);
+	else if (code != KM_COMMAND_USAGE)
+		fprintf(stderr, "resume with: kubemarla-lab run %s --out %s\n", plan, dir);
+	return code;
+}
+
+static int make_runs(const struct km_plan *plan, const char *path, const struct km_buf *text,
+                     const char *dir)
+{
+	struct terminal t = { .live = isatty(STDOUT_FILENO) == 1 };
+	struct km_err err = { .code = 0 };
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables */
+	const char *scratch = getenv("TMPDIR");
+	char self[PATH_MAX] = "";
+	struct km_experiment_options o = {
+		.plan = plan,
+		.text = text->data,
+		.len = text->len,
+		.dir = dir,
+		.self = self,
+		.scratch = scratch != NULL && scratch[0] != '\0' ? scratch : "/tmp",
+		.version = KM_VERSION,
+		.progress = progress,
+		.say = say,
+		.ctx = &t,
+	};
+	size_t finished = 0;
+	int rc;
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0) {
+		(void)km_err_errno(&err, errno, "/proc/self/exe");
+		return km_lab_tell(&err);
+	}
+	o.stop_fd = stop_signals();
+	if (o.stop_fd < 0) {
+		(void)km_err_errno(&err, errno, "signals");
+		return km_lab_tell(&err);
+	}
+	rc = km_experiment_run(&o, &finished, &err);
+	(void)close(o.stop_fd);
+	if (t.live && rc != 0)
+		printf(CLEAR_LINE "%zu runs are finished and kept\n", finished);
+	(void)fflush(stdout);
+	return conclude(rc, path, dir, &err);
+}
+
+int km_lab_run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "out", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct km_plan *plan = NULL;
+	struct km_err err = { .code = 0 };
+	const char *dir = NULL;
+	struct km_buf text;
+	int code;
+	int opt;
+
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+	while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		if (opt != 'o')
+			return km_command_usage(usage, opt == 'h');
+		dir = optarg;
+	}
+	if (optind + 1 != argc || dir == NULL)
+		return km_command_usage(usage, 0);
+	km_buf_init(&text);
+	if (km_plan_load(argv[optind], &plan, &err) != 0 ||
+	    km_file_read(argv[optind], KM_PLAN_MAX_BYTES, &text, &err) != 0) {
+		(void)km_lab_tell(&err);
+		code = KM_COMMAND_USAGE;
+	} else {
+		code = make_runs(plan, argv[optind], &text, dir);
+	}
+	km_buf_fini(&text);
+	km_plan_free(plan);
+	return code;
+}
