@@ -112,6 +112,10 @@ demo: build $(OUT)/tests/gen_trace ## replay three synthetic nodes, ask for a pl
 run: build $(OUT)/tests/gen_trace ## the same, staying in the foreground on 127.0.0.1:9191
 	$(Q)deploy/demo/demo.sh $(OUT) stay
 
+.PHONY: lab-demo
+lab-demo: build ## three minutes of the laboratory: run a plan, train on it, print where the report is
+	$(Q)deploy/demo/lab-demo.sh $(OUT)
+
 .PHONY: test
 test: build $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) $(TOOL_BIN) $(FAKE_BIN) ## all tests that need no hardware, root, cluster or network
 	$(Q)DATASET=$(DATASET) tests/run.sh $(OUT) $(UNIT_BIN) $(WIRE_BIN) $(REPLAY_BIN) \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev, go and
-# image. Silent when nothing is missing. Asks apt through sudo when not root; where neither is
+# Installs the Debian packages that are missing: deps.sh SET... with the sets build, test, dev, go,
+# image and lab. Silent when nothing is missing. Asks apt through sudo when not root; where neither is
 # possible it names the packages and stops before anything is changed.
 set -eu
 
@@ -18,6 +18,10 @@ dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc
 # For tests/integration/extender-client.sh where there is no other Go.
 go='golang-go ca-certificates'
 
+# For the laboratory: the service, and a load generator; vegeta is built by deploy/lab/vegeta.sh,
+# with a newer Go than Debian 12's.
+lab='nginx wrk ca-certificates'
+
 # For tests/integration/image.sh: an image without a container engine.
 image='buildah debootstrap ca-certificates'
 
@@ -29,14 +33,15 @@ for set_name in "$@"; do
 	dev) wanted="$wanted $dev" ;;
 	go) wanted="$wanted $go" ;;
 	image) wanted="$wanted $image" ;;
+	lab) wanted="$wanted $lab" ;;
 	*)
-		echo "deps.sh: unknown set \"$set_name\", want build, test, dev, go or image" >&2
+		echo "deps.sh: unknown set \"$set_name\", want build, test, dev, go, image or lab" >&2
 		exit 2
 		;;
 	esac
 done
 [ -n "$wanted" ] || {
-	echo 'usage: deps.sh build|test|dev|go|image...' >&2
+	echo 'usage: deps.sh build|test|dev|go|image|lab...' >&2
 	exit 2
 }
 
@@ -74,12 +79,27 @@ apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
 }
 
+# Debian starts a service when it installs it, and nginx' would listen to everybody.
+policy=/usr/sbin/policy-rc.d
+start_nothing() {
+	case " $missing " in
+	*' nginx '*) [ ! -e "$policy" ] || return 0 ;;
+	*) return 0 ;;
+	esac
+	trap '$as_root rm -f "$policy"' EXIT
+	trap 'exit 130' INT TERM
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+	$as_root chmod 755 "$policy"
+	echo 'nginx is installed, not started; at boot it would be: systemctl disable nginx'
+}
+
 install_missing() {
 	# shellcheck disable=SC2086 # a list of words
 	apt install -y --no-install-recommends $missing
 }
 
 echo "Installing missing Debian packages${as_root:+ (with sudo)}: $missing"
+start_nothing
 # Lists that are absent or too old to name the packages, or to fetch them, are renewed first.
 # shellcheck disable=SC2086 # a list of words
 if ! apt install --simulate --no-install-recommends $missing >/dev/null 2>&1; then
