@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,6 +67,26 @@ static int set_up(struct km_child *c, const struct km_child_spec *spec, struct c
 		return -errno;
 	ends->in = spec->stdin_fd > 0 ? spec->stdin_fd : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return ends->in < 0 ? -errno : 0;
+}
+
+int km_child_input(const struct km_buf *text)
+{
+	int fd = memfd_create("input", MFD_CLOEXEC);
+	size_t done = 0;
+
+	while (fd >= 0 && done < text->len) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0 && done == text->len && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	done = (size_t)errno;
+	if (fd >= 0)
+		(void)close(fd);
+	return -(int)done;
 }
 
 int km_child_start(const struct km_child_spec *spec, struct km_child **out, struct km_err *err)

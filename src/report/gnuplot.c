@@ -4,7 +4,6 @@
  * read up to a limit, until a deadline, and whatever goes wrong it is gone afterwards.
  */
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "km/base/child.h"
@@ -16,27 +15,6 @@
 #define LIMIT_MS  20000u
 #define MAX_BYTES ((size_t)4 << 20)
 
-/* A file without a name that holds the script, at its start. returns -errno. */
-static int script_file(const struct km_buf *script)
-{
-	int fd = memfd_create("plot", MFD_CLOEXEC);
-	size_t done = 0;
-
-	while (fd >= 0 && done < script->len) {
-		ssize_t n = write(fd, script->data + done, script->len - done);
-
-		if (n < 0 && errno != EINTR)
-			break;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	if (fd >= 0 && done == script->len && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	done = (size_t)errno;
-	if (fd >= 0)
-		(void)close(fd);
-	return -(int)done;
-}
-
 int plotter_run(const struct km_plotter *plotter, struct km_buf *script, struct km_buf *out,
                 struct km_err *err)
 {
@@ -45,7 +23,7 @@ int plotter_run(const struct km_plotter *plotter, struct km_buf *script, struct 
 	uint32_t limit_ms = plotter->limit_ms > 0 ? plotter->limit_ms : LIMIT_MS;
 	struct km_child_spec spec = {
 		.argv = argv,
-		.stdin_fd = script_file(script),
+		.stdin_fd = km_child_input(script),
 		.max_out_bytes = plotter->max_bytes > 0 ? plotter->max_bytes : MAX_BYTES,
 	};
 	int rc;

@@ -46,6 +46,12 @@ struct km_child_spec {
  */
 int km_child_find(const char *name, char *out, size_t out_size, struct km_err *err) KM_MUST_CHECK;
 
+/*
+ * A file without a name that holds the text, at its begin, for stdin_fd. returns it, to be closed
+ * after the start, or a negative errno.
+ */
+int km_child_input(const struct km_buf *text) KM_MUST_CHECK;
+
 /* returns 0 and *out owned; -ENOENT when there is no such program; another errno. */
 int km_child_start(const struct km_child_spec *spec, struct km_child **out,
                    struct km_err *err) KM_MUST_CHECK;
