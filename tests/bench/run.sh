@@ -302,6 +302,16 @@ for bench in "$out"/bench/*; do
 	} >>"$tmp/benches"
 done
 
+# What our stressors do beside stress-ng's, the neighbour on the client's CPU. Three times, since a
+# neighbour is easily disturbed.
+if [ "$server_cpu" != "$client_cpu" ]; then
+	for round in 1 2 3; do
+		printf '\n## stress --compare, round %s\n' "$round"
+		"$out/kubemarla-lab" stress --compare --cpus "$server_cpu" --neighbour "$client_cpu" \
+			--seconds "$seconds"
+	done
+fi
+
 # ---- targets -------------------------------------------------------------------------------------
 
 target() { # WHAT WANT MEASURED OP: OP is max or min
