@@ -163,9 +163,11 @@ install: build ## programs and man pages into PREFIX (/usr/local)
 	install -m 644 docs/man/kubemarla.1 docs/man/kubemarla-lab.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
 ##@ On a cluster
-.PHONY: image deploy undeploy
+.PHONY: image lab-image deploy undeploy
 image: ## the image, with docker, podman or buildah (IMAGE, PCM_LIB=FILE)
 	$(Q)deploy/image/build.sh $(IMAGE)
+lab-image: ## the laboratory's image, for experiments on a cluster (LAB_IMAGE; wants Go)
+	$(Q)LAB=1 deploy/image/build.sh $(LAB_IMAGE)
 deploy: ## image, load into Minikube, apply, wait; DRY_RUN=1 prints the steps
 	$(Q)deploy/cluster.sh up
 undeploy: ## delete what deploy applied
@@ -210,6 +212,9 @@ $(OUT)/kubectl-marla: $(OUT)/kubemarla
 $(OUT)/kubemarla-pcm: $(PCM_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
+# Manifests that are part of the program.
+$(OBJ)/src/rig/cluster_manifest.o build/obj/fuzz/src/rig/cluster_manifest.o: $(wildcard deploy/experiments/*.yaml)
 
 # Tests may look behind a room's interface: src/ is on their include path.
 $(OBJ)/tests/%.o: ALL_CFLAGS += -Isrc -Itests

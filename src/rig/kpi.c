@@ -40,6 +40,8 @@ void local_served_begin(struct km_rig *rig)
 {
 	struct local *l = rig->backend;
 
+	if (l->no_status)
+		return;
 	for (unsigned i = 0; i < l->replicas; i++) {
 		struct local_replica *r = &l->replica[i];
 
@@ -53,6 +55,8 @@ void local_served_end(struct km_rig *rig, uint64_t requests)
 	const struct local *l = rig->backend;
 	double served = 0;
 
+	if (l->no_status)
+		return;
 	for (unsigned i = 0; i < l->replicas; i++) {
 		const struct local_replica *r = &l->replica[i];
 		struct km_err err = { .code = 0 };

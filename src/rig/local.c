@@ -97,6 +97,7 @@ static int local_open(struct km_rig *rig, struct km_err *err)
 	if (l == NULL)
 		return km_err_set(err, ENOMEM, "rig: out of memory");
 	rig->backend = l;
+	(void)snprintf(l->host, sizeof(l->host), "127.0.0.1");
 	rc = check_all_cpus(rig, err);
 	rc = rc == 0 ? local_tools(rig, err) : rc;
 	rc = rc == 0 ? km_client_create(&client, &l->client, err) : rc;

@@ -26,6 +26,8 @@ struct local {
 	char target[PATH_MAX], generator[PATH_MAX]; /* programs */
 	char generator_version[48];
 	struct km_client *client;
+	char host[64];  /* where the replicas answer */
+	bool no_status; /* there is no stub_status page to ask */
 	struct local_stressor stressor[KM_RIG_STRESSORS_MAX];
 	size_t stressors;
 	struct local_replica replica[KM_PLAN_REPLICAS_MAX];
@@ -36,6 +38,8 @@ struct local {
 
 /* Finds the programs and asks for their versions. returns 0; -ENOENT with what to install. */
 int local_tools(struct km_rig *rig, struct km_err *err);
+/* The generator alone. */
+int local_tools_generator(struct km_rig *rig, struct km_err *err);
 
 /* May this process start one with SCHED_RR? */
 bool local_realtime_allowed(void);

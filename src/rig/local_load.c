@@ -67,7 +67,7 @@ static int run(struct km_rig *rig, const char *const *argv, int64_t limit_ns, st
 
 /* ---- vegeta ---- */
 
-/* "GET http://127.0.0.1:PORT/body" for each replica: vegeta takes them in turn. */
+/* "GET http://HOST:PORT/body" for each replica: vegeta takes them in turn. */
 static int write_targets(struct km_rig *rig, char *path, size_t size, struct km_err *err)
 {
 	const struct local *l = rig->backend;
@@ -76,7 +76,7 @@ static int write_targets(struct km_rig *rig, char *path, size_t size, struct km_
 
 	km_buf_init(&text);
 	for (unsigned i = 0; i < l->replicas; i++)
-		km_buf_printf(&text, "GET http://127.0.0.1:%u/body\n", l->replica[i].port);
+		km_buf_printf(&text, "GET http://%s:%u/body\n", l->host, l->replica[i].port);
 	(void)snprintf(path, size, "%s/targets", rig->scratch);
 	rc = km_buf_ok(&text) ? local_file(path, km_buf_cstr(&text), text.len, err)
 	                      : km_err_set(err, ENOMEM, "load: out of memory");

@@ -119,17 +119,13 @@ static void ask_version(const struct tool *tool, const char *path, char *out, si
 	km_child_free(c);
 }
 
-int local_tools(struct km_rig *rig, struct km_err *err)
+int local_tools_generator(struct km_rig *rig, struct km_err *err)
 {
 	const struct km_plan_load *load = &rig->plan->load;
 	const struct tool *generator = &generators[load->generator];
 	struct local *l = rig->backend;
-	int rc = find(&nginx, rig->plan->target.program, rig->self, l->target, sizeof(l->target),
-	              err);
+	int rc = find(generator, load->program, rig->self, l->generator, sizeof(l->generator), err);
 
-	if (rc != 0)
-		return rc;
-	rc = find(generator, load->program, rig->self, l->generator, sizeof(l->generator), err);
 	if (rc != 0)
 		return rc;
 	if (load->generator == KM_PLAN_WRK && load->profile != KM_PLAN_STEADY) {
@@ -138,11 +134,22 @@ int local_tools(struct km_rig *rig, struct km_err *err)
 		                  "its own pace (or generator: vegeta)",
 		                  km_plan_profile_name(load->profile));
 	}
-	ask_version(&nginx, l->target, rig->facts.target, sizeof(rig->facts.target));
 	ask_version(generator, l->generator, l->generator_version, sizeof(l->generator_version));
 	(void)snprintf(rig->facts.generator, sizeof(rig->facts.generator), "%s %s", generator->name,
 	               l->generator_version);
 	return 0;
+}
+
+int local_tools(struct km_rig *rig, struct km_err *err)
+{
+	struct local *l = rig->backend;
+	int rc = find(&nginx, rig->plan->target.program, rig->self, l->target, sizeof(l->target),
+	              err);
+
+	if (rc != 0)
+		return rc;
+	ask_version(&nginx, l->target, rig->facts.target, sizeof(rig->facts.target));
+	return local_tools_generator(rig, err);
 }
 
 bool local_realtime_allowed(void)

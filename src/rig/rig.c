@@ -18,6 +18,7 @@
 
 static const struct rig_ops *const backends[] = {
 	[KM_PLAN_LOCAL] = &rig_local,
+	[KM_PLAN_CLUSTER] = &rig_cluster,
 };
 
 static void kpi_unknown(struct km_rig_kpi *k)

@@ -32,6 +32,7 @@ struct rig_ops {
 };
 
 extern const struct rig_ops rig_local;
+extern const struct rig_ops rig_cluster;
 
 /* A process that must not end by itself. */
 struct rig_watched {

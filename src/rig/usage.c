@@ -61,11 +61,19 @@ static void nobody(void *ctx, const struct km_sample *sample)
 	(void)sample;
 }
 
+/* Do the experiment's nodes have their CPUs on this host? */
+static bool here(const struct km_rig *rig)
+{
+	return rig->plan->mode == KM_PLAN_LOCAL || rig->plan->cluster.recorder_local;
+}
+
 int rig_usage_begin(struct km_rig *rig, struct km_err *err)
 {
 	struct rig_usage *u = &rig->usage;
 	int rc = 0;
 
+	if (!here(rig))
+		return 0;
 	/* anew each time: what lies between two windows is in none */
 	km_source_close(u->os);
 	u->os = NULL;
@@ -116,7 +124,8 @@ void rig_usage_end(struct km_rig *rig, struct km_rig_usage *out)
 		busy = (struct busy){ &rig->target_cpus, NAN, NAN };
 	out->seconds = elapsed / (double)KM_NS_PER_S;
 	out->busy_cpus = busy.all_ns / elapsed;
-	out->own_cpus = own / elapsed;
+	/* pods are nobody's children here: theirs and foreign time cannot be told apart */
+	out->own_cpus = rig->plan->mode == KM_PLAN_LOCAL ? own / elapsed : NAN;
 	out->foreign_cpus = out->busy_cpus - out->own_cpus;
 	if (out->foreign_cpus < 0)
 		out->foreign_cpus = 0;

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The image, built and run without any container engine: image.sh OUT
 #
-# buildah builds deploy/image/Dockerfile in a chroot, on a Debian 12 that debootstrap makes; that base,
-# with the packages that a build needs, is kept in $XDG_CACHE_HOME/kubemarla/image. Then the manifests'
-# own command lines are run from the image, as their user. What it does not show: namespaces,
-# capabilities and seccomp, which an engine would add.
+# buildah builds deploy/image/Dockerfile, and then deploy/experiments/Dockerfile, in a chroot, on a
+# Debian 12 that debootstrap makes; that base, with the packages that a build needs, is kept in
+# $XDG_CACHE_HOME/kubemarla/image. Then the manifests' own command lines are run from the image, as
+# their user. What it does not show: namespaces, capabilities and seccomp, which an engine would add.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -17,6 +17,7 @@ patience_s=30
 export HOME="${HOME:-$(getent passwd 0 | cut -d: -f6)}"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubemarla/image
 image=localhost/kubemarla:test
+lab_image=localhost/kubemarla-lab:test
 # another one when other packages are wanted
 base=localhost/debian-bookworm:$(sha256sum deploy/dev/deps.sh | cut -c1-12)
 
@@ -119,5 +120,31 @@ check "$ok" 'node name' 'as the environment says'
 grep -q 'model loaded' "$tmp/log" && ok=1 || ok=0
 check "$ok" 'model' 'the one of the image is loaded'
 check_stop
+
+# The laboratory's image: what the manifests of deploy/experiments run, as their user.
+buildah rm "$container" >/dev/null
+start=$(date +%s)
+if LAB=1 BUILDER=buildah BASE=$base BUILDER_OPTIONS=--pull-never \
+	deploy/image/build.sh "$lab_image" >"$tmp/log" 2>&1; then
+	check 1 'make lab-image' "in $(took_since "$start")"
+else
+	die "the laboratory's image does not build"
+fi
+container=$(buildah from --pull-never "$lab_image")
+root=$(buildah mount "$container")
+mkdir -p "$root/proc" "$root/sys" "$root/tmp"
+said=$(in_image kubemarla-lab stress l2 --seconds 0.1 --json 2>"$tmp/log") && ok=1 || ok=0
+check "$ok" 'stressor' "$said"
+said=$(in_image vegeta -version | head -n 1) && ok=1 || ok=0
+check "$ok" 'vegeta' "$said"
+# the Job's own script; nobody answers it
+script=$(sed -n '/^        - |$/,/^        - load$/p' deploy/experiments/load.yaml | sed '1d; $d; s/^          //')
+said=$(in_image sh -euc "$script" load http://127.0.0.1:1/ 2 0 0.000 20/1s 0.100s 0 0.010 2000/1000s 1.000s) &&
+	ok=1 || ok=0
+requests=$(printf '%s' "$said" | jq .requests)
+[ "$requests" = 4 ] || ok=0
+check "$ok" 'the Job' "$requests requests, want 2 of each of its two attacks"
+[ ! -e "$root/usr/sbin/kubemarlad" ] && ok=1 || ok=0
+check "$ok" 'nothing of the daemon' 'in it'
 
 exit "$failed"

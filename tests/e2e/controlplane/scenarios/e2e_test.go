@@ -16,6 +16,7 @@ func TestCluster(t *testing.T) {
 	w := newWorld(t)
 	w.install(t)
 	w.run(t, "agents-are-asked", agentsAreAsked)
+	w.run(t, "experiments-are-pods", experimentsArePods)
 	w.run(t, "doctor-finds-mistakes", doctorFindsMistakes)
 	w.run(t, "tls-is-spoken-everywhere", tlsIsSpokenEverywhere)
 	w.cordon(t, minikube) // what follows has nodes, and traces, of its own
