@@ -47,7 +47,7 @@ static const struct {
 struct measured {
 	struct km_stress_result stressor;
 	double bogo_ops_per_s; /* stress-ng's */
-	double neighbour;      /* operations per second; NaN = there is none */
+	double neighbour;      /* operations per second of its CPU time; NaN = there is none */
 };
 
 /* What stress-ng is called with; texts live as long as this. */
@@ -240,7 +240,8 @@ static int measure(const struct lab_compare *c, const struct km_cpuset *beside, 
 		rc = run(&c->stress, c->seconds, out, err);
 	if (n != NULL) {
 		km_stress_stop(n, &result);
-		out->neighbour = result.ops_per_s;
+		/* of its own CPU time: who else wants that CPU does not count */
+		out->neighbour = result.ops_per_s / result.duty_ratio;
 	}
 	return rc;
 }
@@ -333,7 +334,8 @@ int lab_compare(const struct lab_compare *wanted)
 		rc = km_err_set(&err, ENOMEM, "out of memory");
 	if (rc == 0) {
 		printf("\nOperations are each program's own. The neighbour works with our kernel "
-		       "of that kind on %s:\nits pace beside each, as a share of its pace alone.\n",
+		       "of that kind on %s:\nits pace beside each, by the CPU time it had, as a "
+		       "share of its pace alone.\n",
 		       km_cpuset_count(&beside) > 0 ? "another CPU"
 		                                    : "no CPU (there is none left)");
 	}
