@@ -223,6 +223,11 @@ $(OUT)/tests/test_%: $(OBJ)/tests/unit/test_%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# The rig's own tests want the rig, not its stand-in in tests/support, which the others get.
+$(OUT)/tests/test_rig_%: $(OBJ)/tests/unit/test_rig_%.o $(LIB) $(SUPPORT)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB) -lcmocka $(LDLIBS)
+
 $(OUT)/tests/wire-%: $(OBJ)/tests/wire/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
