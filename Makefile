@@ -80,7 +80,7 @@ TOOL_SRC   := $(sort $(wildcard tests/fixtures/*.c))
 TOOL_BIN   := $(TOOL_SRC:tests/fixtures/%.c=$(OUT)/tests/%)
 # Stand-ins for what is not here: shared objects without sanitizers, as a real one would be, and
 # programs.
-FAKE_BIN   := $(OUT)/tests/libpcm_fake.so $(OUT)/tests/pcm_helper_fake
+FAKE_BIN   := $(OUT)/tests/libpcm_fake.so $(OUT)/tests/pcm_helper_fake $(OUT)/tests/nginx_fake
 BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN  := $(BENCH_SRC:tests/bench/%.c=$(OUT)/bench/%)
 FUZZ_SECONDS ?= 30

@@ -128,12 +128,6 @@ int local_tools_generator(struct km_rig *rig, struct km_err *err)
 
 	if (rc != 0)
 		return rc;
-	if (load->generator == KM_PLAN_WRK && load->profile != KM_PLAN_STEADY) {
-		return km_err_set(err, EINVAL,
-		                  "load.profile: saw %s with wrk, want steady: a closed loop sets "
-		                  "its own pace (or generator: vegeta)",
-		                  km_plan_profile_name(load->profile));
-	}
 	ask_version(generator, l->generator, l->generator_version, sizeof(l->generator_version));
 	(void)snprintf(rig->facts.generator, sizeof(rig->facts.generator), "%s %s", generator->name,
 	               l->generator_version);
