@@ -368,6 +368,11 @@ const char *km_trial_daemon_model(const struct km_trial_daemon *d)
 	return d->model;
 }
 
+int km_trial_daemon_pid(const struct km_trial_daemon *d)
+{
+	return d->child != NULL ? km_child_pid(d->child) : 0;
+}
+
 double km_trial_daemon_window_s(const struct km_trial_daemon *d)
 {
 	return d->window_s;

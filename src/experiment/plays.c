@@ -82,7 +82,8 @@ bool km_plays_is(const struct km_trial_record *r, const struct km_play *play, co
 
 	return r->repeat == play->repeat && r->episode == play->episode &&
 	       strcmp(r->arm, arm) == 0 &&
-	       (play->episode > 0 || strcmp(r->node[r->placed[0]].name, alone_on) == 0);
+	       (play->episode > 0 ||
+	        (r->replicas > 0 && strcmp(r->node[r->placed[0]].name, alone_on) == 0));
 }
 
 const struct km_trial_record *km_plays_find(const struct km_plays *p, const struct km_play *play,
@@ -110,6 +111,9 @@ static int read_one(struct km_plays *p, const char *path, bool gated, struct km_
 	rc = km_file_read(path, RECORD_BYTES, &text, &why);
 	if (rc == 0)
 		rc = km_trial_record_decode(text.data, text.len, r, &why);
+	if (rc == 0 && r->discarded != gated)
+		rc = km_err_set(&why, EBADMSG, "%s",
+		                gated ? "counts, but lies in gated/" : "does not count");
 	if (rc == 0 && gated)
 		rc = push(&p->gated, &p->gated_count, &p->gated_cap, r);
 	else if (rc == 0)

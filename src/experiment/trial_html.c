@@ -198,8 +198,9 @@ static void put_notes(struct km_page *p, const struct km_trial_result *r, const 
 		"Repeats are drawn, because plays of one repeat share the state of the machine. "
 		"Five repeats are few: an interval says what these repeats say, not what another "
 		"machine would.",
-		"One node of each episode is free of interference by design. How much an arm can "
-		"gain where all nodes are alike is not asked here: there is nothing to gain.",
+		"Nodes of an episode differ by design: in a share of them (trial.quiet) one is "
+		"free of interference, in the others kinds or levels differ. How it is where "
+		"nodes are alike is not asked here: there is nothing to gain.",
 		"Stressors and load are synthetic. Counters of a virtual machine without a PMU "
 		"show contention for CPU time, not for caches or memory bandwidth.",
 	};

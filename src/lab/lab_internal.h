@@ -14,6 +14,7 @@ int km_lab_record(int argc, char **argv);
 int km_lab_report(int argc, char **argv); /* report.c */
 int km_lab_run(int argc, char **argv);
 int km_lab_stress(int argc, char **argv); /* stress.c */
+int km_lab_trial(int argc, char **argv);  /* trial.c */
 
 /* Prints an error's text. returns KM_COMMAND_FAILED. */
 int km_lab_tell(const struct km_err *err);

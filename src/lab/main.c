@@ -17,6 +17,7 @@ static const struct km_command commands[] = {
 	{ "report", "what came of an experiment, from its files", km_lab_report },
 	{ "run", "make a plan's runs, or the rest of them", km_lab_run },
 	{ "stress", "keep a resource of this machine busy", km_lab_stress },
+	{ "trial", "play interference under each arm, and compare", km_lab_trial },
 	{ "version", "print the version", version_command },
 };
 

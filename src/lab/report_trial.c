@@ -63,7 +63,7 @@ static int write_page(const struct km_trial_result *r, const struct km_trial_set
 	return code;
 }
 
-int km_lab_report_trial(const struct km_lab_trial_report *how)
+int km_lab_report_trial(const struct km_lab_reported *how)
 {
 	struct km_err err = { .code = 0 };
 	struct km_trial_setup setup;

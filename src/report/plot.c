@@ -69,7 +69,7 @@ struct plot_size plot_size_of(const struct km_plot *p)
  * In single quotes gnuplot looks at nothing but the quote itself. A doubled one would be it, but
  * not at the start of a text, which gnuplot 5.4 takes for an empty one: so it becomes U+2019.
  */
-static void put_text(struct km_buf *out, const char *text)
+static void put_literal(struct km_buf *out, const char *text, bool format)
 {
 	size_t used = 0;
 
@@ -82,12 +82,19 @@ static void put_text(struct km_buf *out, const char *text)
 			break;
 		if (c == '\'')
 			km_buf_str(out, "\xe2\x80\x99");
+		else if (c == '%' && format)
+			km_buf_str(out, "%%");
 		else if (c < ' ' || c == 0x7f)
 			km_buf_char(out, ' ');
 		else
 			km_buf_char(out, *p);
 	}
 	km_buf_char(out, '\'');
+}
+
+static void put_text(struct km_buf *out, const char *text)
+{
+	put_literal(out, text, false);
 }
 
 static void put_colour(struct km_buf *out, unsigned role)
@@ -130,7 +137,7 @@ static void put_categories(struct km_buf *out, const struct km_plot *p, char axi
 	km_buf_printf(out, "set %ctics scale 0 (", axis);
 	for (size_t i = 0; i < p->category_count && i < CATEGORIES_MAX; i++) {
 		km_buf_str(out, i > 0 ? ", " : "");
-		put_text(out, p->category[i]);
+		put_literal(out, p->category[i], true); /* printed with the tic's value */
 		km_buf_printf(out, " %zu", i);
 	}
 	km_buf_str(out, ")\n");

@@ -347,10 +347,12 @@ static int take_record(const cJSON *tree, struct km_trial_record *r, struct km_e
 	if (rc == 0) {
 		rc = take_placed(value_of(tree, "placed"), r, err);
 	}
-	if (rc == 0 && (r->arm[0] == '\0' || r->repeat == 0 || r->replicas == 0)) {
+	/* Of an attempt that failed there may be no more than why. */
+	if (rc == 0 &&
+	    (r->arm[0] == '\0' || r->repeat == 0 || (r->replicas == 0 && !r->discarded))) {
 		rc = km_err_set(err, EBADMSG, "no arm, no repeat, or nothing placed");
 	}
-	if (rc == 0 && !(r->load.p99_ms > 0)) {
+	if (rc == 0 && !(r->load.p99_ms > 0) && !r->discarded) {
 		rc = km_err_set(err, EBADMSG, "load: no p99Ms");
 	}
 	return rc;

@@ -260,7 +260,7 @@ static void colours_are_the_pages(void **state)
 {
 	const struct km_plotter plotter = { .program = NULL };
 	static const double at[] = { 0, 1 };
-	static const char *const names[] = { "first", "second" };
+	static const char *const names[] = { "first", "cpu 50 % on a" };
 	struct km_err err = { .code = 0 };
 	struct km_plot plot;
 	struct km_buf out;
@@ -283,6 +283,7 @@ static void colours_are_the_pages(void **state)
 		(void)snprintf(variable, sizeof(variable), "var(--plot-%u)", role);
 		assert_non_null(strstr(svg, variable));
 	}
+	assert_non_null(strstr(svg, "cpu 50 % on a")); /* no format for a number */
 	assert_null(strstr(svg, "rgb("));
 	assert_null(strstr(svg, "black"));
 	assert_int_equal(xml_count(svg, "polygon"), 2);

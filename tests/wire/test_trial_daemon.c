@@ -17,8 +17,10 @@
 #include <cmocka.h>
 
 #include "km/experiment/daemon.h"
+#include "km/experiment/trial.h"
 
 #include "support/extender_case.h"
+#include "support/fake_trial_rig.h"
 
 #define MODEL "tests/fixtures/model/test.ubj"
 #define PLAN(nodes)                                                                                \
@@ -215,6 +217,60 @@ static void one_without_a_model_is_refused(void **state)
 	km_plan_free(p);
 }
 
+/* The whole loop but for the rig: what the daemon says is what is done. */
+static void in_a_trial_the_arm_follows_the_daemon(void **state)
+{
+	static const char text[] =
+		"name: t\ncollect: {interval: 100ms, sources: [os]}\n"
+		"nodes: [{name: noisy, cpus: 0}, {name: quiet, cpus: 1}]\n"
+		"trial: {repeats: 1, episodes: 2, arms: [least-cpu, kubemarla], stressors: [cpu], "
+		"levels: [50], window: 2s}\n";
+	struct daemon *served = *state;
+	struct km_plan *p = plan_of(text);
+	struct km_trial_options o = {
+		.plan = p,
+		.plan_text = text,
+		.plan_len = strlen(text),
+		.scratch_dir = served->dir,
+		.self = "",
+		.version = "test",
+		.clock = &fake_clock,
+		.stop_fd = -1,
+	};
+	struct km_err err = { .code = 0 };
+	struct km_plays plays;
+	char dir[128];
+	unsigned asked = 0;
+
+	fake_begin();
+	extender_start(served, EXTENDER_NODES EXTENDER_MODEL);
+	o.daemon_url = url_of(served);
+	(void)snprintf(dir, sizeof(dir), "%s/out", served->dir);
+	o.dir = dir;
+	if (km_trial_run(&o, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_true(fake.adopted == 0 && fake.window_before_stress == 0);
+	assert_int_equal(km_plays_read(dir, &plays, NULL), 0);
+	assert_int_equal(plays.count, 2 * 2 + 2);
+	for (size_t i = 0; i < plays.count; i++) {
+		const struct km_trial_record *r = &plays.play[i];
+
+		/* everybody waits for the model's window, which is longer than the plan's */
+		assert_true(r->window_s > 2 && r->before.seconds >= r->window_s);
+		assert_int_equal(r->stale, 0);
+		asked += r->asked;
+		if (strcmp(r->arm, "kubemarla") != 0)
+			continue;
+		assert_string_equal(r->node[r->placed[0]].name, "quiet");
+		assert_true(r->asked == 3 && r->neutral == 0 && r->node[0].slowdown > 1);
+	}
+	assert_int_equal(asked, 2 * 3);
+	km_plays_fini(&plays);
+	km_plan_free(p);
+	(void)snprintf(dir, sizeof(dir), "rm -rf '%s/out'", served->dir);
+	assert_int_equal(system(dir), 0); /* NOLINT(cert-env33-c,concurrency-mt-unsafe) */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_set_up, daemon_tear_down)
@@ -224,6 +280,7 @@ int main(void)
 		TEST(one_that_dies_ends_the_trial_and_says_so),
 		TEST(what_cannot_serve_a_trial_is_refused),
 		TEST(one_without_a_model_is_refused),
+		TEST(in_a_trial_the_arm_follows_the_daemon),
 	};
 
 	return cmocka_run_group_tests_name("trial_daemon", tests, NULL, NULL);

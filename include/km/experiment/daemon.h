@@ -42,6 +42,8 @@ void km_trial_daemon_stop(struct km_trial_daemon *d);
 const char *km_trial_daemon_url(const struct km_trial_daemon *d);   /* borrowed */
 const char *km_trial_daemon_model(const struct km_trial_daemon *d); /* name and hash; "" = none */
 
+int km_trial_daemon_pid(const struct km_trial_daemon *d); /* 0 = it was not started here */
+
 /* Seconds of counters that it decides from; the plan's window without a model. */
 double km_trial_daemon_window_s(const struct km_trial_daemon *d);
 /* Its newest counters may be older than its newest sample by so much: those of the last whole bin.

@@ -67,7 +67,7 @@ struct km_trial_record {
 	double slo_p99_ms;            /* NaN = none */
 	bool saturated;               /* the target's CPUs were too busy for its p99 to count */
 	char gate[KM_TRIAL_TEXT_MAX]; /* what a gate says against it; "" = nothing */
-	bool discarded;               /* by that gate: it was played again */
+	bool discarded;               /* by that gate, or it failed: it was played again */
 };
 
 /* Nothing measured: NaN, 0 and "". */
@@ -82,7 +82,8 @@ void km_trial_record_encode(struct km_buf *out, const struct km_trial_record *r)
 
 /*
  * Reads one. returns 0; -EBADMSG with what is wrong: no JSON, a member that decides something (who,
- * where, how many, p99) is missing or impossible; -ENOMEM. Any thread.
+ * where, how many, p99) is missing or impossible; -ENOMEM. One that was discarded may have
+ * failed before anything was placed or measured. Any thread.
  */
 int km_trial_record_decode(const char *text, size_t len, struct km_trial_record *out,
                            struct km_err *err) KM_MUST_CHECK;
