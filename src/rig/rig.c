@@ -106,7 +106,6 @@ void km_rig_close(struct km_rig *rig)
 		rig->ops->close(rig);
 	}
 	km_recorder_free(rig->recorder);
-	rig_usage_free(rig);
 	scratch_remove(rig->scratch);
 	for (size_t i = 0; rig->node != NULL && i < rig->plan->node_count; i++)
 		free(rig->node[i].cgroup);

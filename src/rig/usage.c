@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose CPU time it was. */
+/*
+ * Whose CPU time it was. Busy is what is not idle: the ticks that /proc/stat counts as busy miss
+ * most of what a service does in bursts far shorter than a tick (measured at 500 requests a second
+ * on an idle machine: 0.04 CPUs by ticks, 0.25 by idle time, 0.20 of them ours by control group).
+ */
 #include "usage.h"
 
+#include <limits.h>
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include "km/sources/cgroup.h"
 
 #include "proc.h"
 #include "rig_internal.h"
+
+#define STAT_MAX ((size_t)4 << 20) /* interrupts of many CPUs make it long */
 
 static double seconds_of(const struct timeval *t)
 {
@@ -42,23 +52,19 @@ static double own_ns(const struct km_rig *rig)
 	return own;
 }
 
-static int open_os(struct km_rig *rig, struct km_err *err)
+static int read_stat(const struct km_rig *rig, struct km_procstat *out, struct km_err *err)
 {
-	static const struct km_source_settings settings = { .kind = "os" };
-	const struct km_source_args args = {
-		.settings = &settings,
-		.live = &rig->plan->collect.live,
-		.interval_ns = rig->plan->collect.interval_ns,
-		.now_ns = rig_now_ns(),
-	};
+	char path[PATH_MAX];
+	struct km_buf text;
+	int rc;
 
-	return km_source_open(&args, &rig->usage.os, err);
-}
-
-static void nobody(void *ctx, const struct km_sample *sample)
-{
-	(void)ctx;
-	(void)sample;
+	(void)snprintf(path, sizeof(path), "%s/stat", rig->plan->collect.live.procfs);
+	km_buf_init(&text);
+	rc = km_pseudo_read(path, STAT_MAX, &text, err);
+	if (rc == 0)
+		rc = km_procstat_parse(text.data, text.len, out, err);
+	km_buf_fini(&text);
+	return rc;
 }
 
 /* Do the experiment's nodes have their CPUs on this host? */
@@ -74,67 +80,63 @@ int rig_usage_begin(struct km_rig *rig, struct km_err *err)
 
 	if (!here(rig))
 		return 0;
-	/* anew each time: what lies between two windows is in none */
-	km_source_close(u->os);
-	u->os = NULL;
-	rc = open_os(rig, err);
-	if (rc == 0)
-		rc = km_source_read(u->os, rig_now_ns(), nobody, NULL, err);
-	if (rc < 0)
+	u->known = false;
+	rc = read_stat(rig, &u->begin, err);
+	if (rc != 0)
 		return km_err_prefix(err, "usage of CPUs");
+	u->known = true;
 	u->begin_ns = rig_now_ns();
 	u->own_begin_ns = own_ns(rig);
 	return 0;
 }
 
-struct busy {
-	const struct km_cpuset *target;
-	double all_ns, target_ns;
-};
-
-static void add_busy(void *ctx, const struct km_sample *sample)
+/* Seconds that the CPUs of a set, NULL = all, were idle, and that the hypervisor gave others. */
+static void idle_of(const struct rig_usage *u, const struct km_cpuset *set, double *idle_s,
+                    double *steal_s, double *cpus)
 {
-	struct busy *b = ctx;
+	const double tick_s = 1 / (double)sysconf(_SC_CLK_TCK);
 
-	for (uint32_t cpu = 0; cpu < sample->cpu_count; cpu++) {
-		double ns = km_sample_cpu(sample, cpu, KM_COUNT_BUSY_NS);
+	*idle_s = *steal_s = *cpus = 0;
+	for (uint32_t cpu = 0; cpu < u->begin.cpu_count && cpu < u->end.cpu_count; cpu++) {
+		const struct km_procstat_cpu *b = &u->begin.cpu[cpu];
+		const struct km_procstat_cpu *e = &u->end.cpu[cpu];
 
-		if (isnan(ns))
-			continue; /* offline */
-		b->all_ns = (isnan(b->all_ns) ? 0 : b->all_ns) + ns;
-		if (km_cpuset_has(b->target, cpu))
-			b->target_ns = (isnan(b->target_ns) ? 0 : b->target_ns) + ns;
+		if (!b->online || !e->online || (set != NULL && !km_cpuset_has(set, cpu)))
+			continue;
+		/* either may step back by a tick */
+		*idle_s += e->idle > b->idle ? (double)(e->idle - b->idle) * tick_s : 0;
+		*steal_s += e->steal > b->steal ? (double)(e->steal - b->steal) * tick_s : 0;
+		*cpus += 1;
 	}
+}
+
+static double not_below_zero(double value)
+{
+	return value < 0 ? 0 : value; /* NaN stays */
 }
 
 void rig_usage_end(struct km_rig *rig, struct km_rig_usage *out)
 {
-	struct busy busy = { &rig->target_cpus, NAN, NAN };
-	int64_t now = rig_now_ns();
-	double elapsed = (double)(now - rig->usage.begin_ns);
-	double own = own_ns(rig) - rig->usage.own_begin_ns;
-	double cpus = (double)km_cpuset_count(&rig->target_cpus);
+	struct rig_usage *u = &rig->usage;
+	double own_s = (own_ns(rig) - u->own_begin_ns) / (double)KM_NS_PER_S;
+	double seconds = (double)(rig_now_ns() - u->begin_ns) / (double)KM_NS_PER_S;
+	double idle_s;
+	double steal_s;
+	double cpus;
 
 	if (out == NULL)
 		return;
 	*out = (struct km_rig_usage){ NAN, NAN, NAN, NAN, NAN };
-	if (rig->usage.os == NULL || !(elapsed > 0))
+	if (!u->known || !(seconds > 0) || read_stat(rig, &u->end, NULL) != 0)
 		return;
-	if (km_source_read(rig->usage.os, now, add_busy, &busy, NULL) < 0)
-		busy = (struct busy){ &rig->target_cpus, NAN, NAN };
-	out->seconds = elapsed / (double)KM_NS_PER_S;
-	out->busy_cpus = busy.all_ns / elapsed;
+	out->seconds = seconds;
+	idle_of(u, NULL, &idle_s, &steal_s, &cpus);
+	out->busy_cpus = not_below_zero(cpus - (idle_s + steal_s) / seconds);
 	/* pods are nobody's children here: theirs and foreign time cannot be told apart */
-	out->own_cpus = rig->plan->mode == KM_PLAN_LOCAL ? own / elapsed : NAN;
-	out->foreign_cpus = out->busy_cpus - out->own_cpus;
-	if (out->foreign_cpus < 0)
-		out->foreign_cpus = 0;
+	out->own_cpus = rig->plan->mode == KM_PLAN_LOCAL ? own_s / seconds : NAN;
+	out->foreign_cpus = not_below_zero(out->busy_cpus - out->own_cpus);
+	idle_of(u, &rig->target_cpus, &idle_s, &steal_s, &cpus);
+	/* what the hypervisor took is not there to be used */
 	if (cpus > 0)
-		out->target_utilisation = fmin(busy.target_ns / elapsed / cpus, 1);
-}
-
-void rig_usage_free(struct km_rig *rig)
-{
-	km_source_close(rig->usage.os);
-	rig->usage.os = NULL;
+		out->target_utilisation = not_below_zero(1 - idle_s / seconds / cpus);
 }
