@@ -59,4 +59,4 @@ sed "s/cpus: \"0\"/cpus: \"$1\"/; s/cpus: \"1\"/cpus: \"$2\"/g; s/generator: veg
 	--out "$dir/model.ubj" --html "$dir/model.html" >"$dir/model.txt"
 echo "dataset  $dir (runs.csv, pairs.csv, traces/)"
 echo "model    $dir/model.ubj: of so few runs, a demonstration and no more"
-echo "report   $PWD/$dir/model.html"
+echo "reports  $PWD/$dir/report.html of the runs, $PWD/$dir/model.html of the model"

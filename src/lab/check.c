@@ -11,23 +11,12 @@
 #include "km/wire/json.h"
 
 #include "lab_internal.h"
+#include "lab_session.h"
 
 static const char usage[] =
 	"check PLAN [--json]\n\n"
 	"Validates PLAN and prints its runs in the order they are to be made, and their time.\n"
 	"Exit code 0: valid; 2: not valid. The keys of a plan: docs/PLANS.md.\n";
-
-static void print_time(double seconds)
-{
-	long all = (long)(seconds + 0.5);
-
-	if (all >= 3600)
-		printf("%ld h %ld min", all / 3600, all % 3600 / 60);
-	else if (all >= 60)
-		printf("%ld min %ld s", all / 60, all % 60);
-	else
-		printf("%ld s", all);
-}
 
 static void print_text(const struct km_plan *p, const struct km_run_spec *run, size_t count)
 {
@@ -46,7 +35,7 @@ static void print_text(const struct km_plan *p, const struct km_run_spec *run, s
 	for (size_t i = 0; i < count; i++)
 		printf("%5zu  %s\n", i + 1, run[i].id);
 	printf("%zu runs of %g s: ", count, km_plan_run_seconds(p));
-	print_time((double)count * km_plan_run_seconds(p));
+	km_lab_print_time(stdout, (double)count * km_plan_run_seconds(p));
 	printf(", and what starting processes and gated runs take\n");
 	km_buf_fini(&cpus);
 }

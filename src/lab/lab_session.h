@@ -19,7 +19,7 @@ struct km_lab_session {
 /* Blocks SIGINT, SIGTERM and SIGHUP for stop_fd, makes scratch. returns 0 or a negative errno. */
 int km_lab_session_begin(struct km_lab_session *s, struct km_err *err) KM_MUST_CHECK;
 
-/* Removes scratch with the files in it. */
+/* Removes scratch with all that is in it. */
 void km_lab_session_end(struct km_lab_session *s);
 
 /* "2 h 5 min", "3 min 20 s", "7 s". */

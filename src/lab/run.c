@@ -6,17 +6,16 @@
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "km/base/file.h"
 
 #include "lab_internal.h"
+#include "lab_report.h"
+#include "lab_session.h"
 
 static const char usage[] =
 	"run PLAN --out DIR\n\n"
@@ -32,22 +31,10 @@ struct terminal {
 	const char *self;
 };
 
-static void print_time(FILE *to, double seconds)
-{
-	long all = lround(seconds);
-
-	if (all >= 3600)
-		fprintf(to, "%ld h %ld min", all / 3600, all % 3600 / 60);
-	else if (all >= 60)
-		fprintf(to, "%ld min %ld s", all / 60, all % 60);
-	else
-		fprintf(to, "%ld s", all);
-}
-
 static void print_left(const struct km_experiment_progress *p)
 {
 	printf("  ");
-	print_time(stdout, p->remaining_s);
+	km_lab_print_time(stdout, p->remaining_s);
 	printf(" left");
 }
 
@@ -114,20 +101,6 @@ static void say(void *ctx, const char *line)
 	fprintf(stderr, "%skubemarla-lab: %s\n", t->live ? CLEAR_LINE : "", line);
 }
 
-/* Readable once somebody wants us to stop. returns -1 with errno. */
-static int stop_signals(void)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGHUP);
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static const struct {
 	int rc;
 	int code;
@@ -151,50 +124,55 @@ static int conclude(int rc, const char *plan, const char *dir, const struct km_e
 	else if (rc != 0)
 		(void)km_lab_tell(err);
 	if (rc == 0)
-		printf("results: %s\n", dir);
+		printf("results: %s\n\n", dir);
 	else if (code != KM_COMMAND_USAGE)
 		fprintf(stderr, "resume with: kubemarla-lab run %s --out %s\n", plan, dir);
 	return code;
+}
+
+/* What came of it, as text here and as a page in the folder. */
+static int report(const char *dir)
+{
+	char page[PATH_MAX];
+	const struct km_lab_reported how = { .dir = dir, .html = page };
+
+	if (snprintf(page, sizeof(page), "%s/report.html", dir) >= (int)sizeof(page))
+		return KM_COMMAND_FAILED;
+	return km_lab_report_runs(&how);
 }
 
 static int make_runs(const struct km_plan *plan, const char *path, const struct km_buf *text,
                      const char *dir)
 {
 	struct terminal t = { .live = isatty(STDOUT_FILENO) == 1 };
+	struct km_lab_session session;
 	struct km_err err = { .code = 0 };
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables */
-	const char *scratch = getenv("TMPDIR");
-	char self[PATH_MAX] = "";
 	struct km_experiment_options o = {
 		.plan = plan,
 		.text = text->data,
 		.len = text->len,
 		.dir = dir,
-		.self = self,
-		.scratch = scratch != NULL && scratch[0] != '\0' ? scratch : "/tmp",
+		.self = session.self,
+		.scratch = session.scratch,
 		.version = KM_VERSION,
 		.progress = progress,
 		.say = say,
 		.ctx = &t,
 	};
 	size_t finished = 0;
+	int code;
 	int rc;
 
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0) {
-		(void)km_err_errno(&err, errno, "/proc/self/exe");
+	if (km_lab_session_begin(&session, &err) != 0)
 		return km_lab_tell(&err);
-	}
-	o.stop_fd = stop_signals();
-	if (o.stop_fd < 0) {
-		(void)km_err_errno(&err, errno, "signals");
-		return km_lab_tell(&err);
-	}
+	o.stop_fd = session.stop_fd;
 	rc = km_experiment_run(&o, &finished, &err);
-	(void)close(o.stop_fd);
+	km_lab_session_end(&session);
 	if (t.live && rc != 0)
 		printf(CLEAR_LINE "%zu runs are finished and kept\n", finished);
 	(void)fflush(stdout);
-	return conclude(rc, path, dir, &err);
+	code = conclude(rc, path, dir, &err);
+	return code == KM_COMMAND_OK ? report(dir) : code;
 }
 
 int km_lab_run(int argc, char **argv)

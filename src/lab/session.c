@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "lab_session.h"
+#include "scratch.h"
 
 static int stop_signals(void)
 {
@@ -26,39 +25,27 @@ static int stop_signals(void)
 
 int km_lab_session_begin(struct km_lab_session *s, struct km_err *err)
 {
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables */
-	const char *tmp = getenv("TMPDIR");
 	ssize_t len = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
+	int rc;
 
 	if (len < 0)
 		return km_err_errno(err, errno, "/proc/self/exe");
 	s->self[len] = '\0';
-	(void)snprintf(s->scratch, sizeof(s->scratch), "%s/kubemarla-lab-XXXXXX",
-	               tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
-	if (mkdtemp(s->scratch) == NULL)
-		return km_err_errno(err, errno, "%.100s", s->scratch);
+	rc = km_lab_scratch_make(s->scratch, sizeof(s->scratch), err);
+	if (rc != 0)
+		return rc;
 	s->stop_fd = stop_signals();
 	if (s->stop_fd < 0) {
-		int code = errno;
-
-		(void)rmdir(s->scratch);
-		return km_err_errno(err, code, "signals");
+		rc = km_err_errno(err, errno, "signals");
+		km_lab_scratch_remove(s->scratch);
 	}
-	return 0;
+	return rc;
 }
 
 void km_lab_session_end(struct km_lab_session *s)
 {
-	DIR *dir = opendir(s->scratch);
-	struct dirent *entry;
-
 	(void)close(s->stop_fd);
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		(void)unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir != NULL)
-		(void)closedir(dir);
-	(void)rmdir(s->scratch);
+	km_lab_scratch_remove(s->scratch);
 }
 
 void km_lab_print_time(FILE *to, double seconds)

@@ -164,6 +164,8 @@ awk '{ print $3 }' "$tmp/first" | xargs cksum | cmp -s - "$tmp/first" && ok=1 ||
 check "$ok" 'finished runs stay' "$(wc -l <"$tmp/first") files, byte for byte"
 [ "$(wc -l <"$dir/runs.csv")" -eq 5 ] && [ "$(wc -l <"$dir/pairs.csv")" -eq 5 ] && ok=1 || ok=0
 check "$ok" 'tables' 'a line for each run'
+[ -s "$dir/report.html" ] && grep -q '^4 runs in 2 conditions' "$tmp/out" && ok=1 || ok=0
+check "$ok" 'report' "$(wc -c <"$dir/report.html") bytes"
 
 start other.yaml "$dir"
 finish_lab
