@@ -7,10 +7,11 @@
 #   a full disk (root only) ends it, and with more room it goes on
 #   a finished run is never touched again; another plan is refused
 #   `kubemarla train` takes what came out
+#   the closed loop with that model and a live kubemarlad: interrupted, resumed, reported twice
 #   after each of these no process, no control group and no file of it is left
 #
-# nginx is the one on this machine, or that of Debian's package, unpacked and not installed. Less
-# than a minute; times are printed, never judged.
+# nginx is the one on this machine, or that of Debian's package, unpacked and not installed. A minute
+# and a half; times are printed, never judged.
 # shellcheck disable=SC2317,SC2034 # functions are called by name, and by trap; used by daemon.sh
 set -eu
 cd "$(dirname "$0")/../.."
@@ -194,6 +195,53 @@ sed 's/^window: .*/window: 2s/; s/^bin: .*/bin: 500ms/; s/rounds: .*/rounds: 10/
 "$out/kubemarla" train --dataset "$dir" --features "$tmp/features.yaml" --out "$tmp/model.ubj" \
 	--no-baselines >"$tmp/train" 2>&1 && [ -s "$tmp/model.ubj" ] && ok=1 || ok=0
 check "$ok" 'trains' "$(sed -n '/runs,/p' "$tmp/train" | head -1)"
+
+# ---- the closed loop ----------------------------------------------------------------------------
+
+cat >"$tmp/trial.yaml" <<-EOF
+	name: lab-trial
+	nodes: [{name: node-a, cpus: "$cpu_a"}, {name: node-b, cpus: "$cpu_b"}]
+	target: {program: "$nginx"}
+	load: {generator: $generator, cpus: "$cpu_b"}
+	times: {warmUp: 200ms, settle: 200ms, coolDown: 100ms}
+	collect: {interval: 500ms}
+	gates: {action: keep}
+	trial: {repeats: 1, episodes: 1, arms: [least-cpu, kubemarla], rps: 200, stressors: [cpu],
+	  levels: [60], window: 2s, during: 1s}
+EOF
+start_trial() { # in the background, $lab_pid
+	"$lab" trial "$tmp/trial.yaml" --out "$tmp/loop" --model "$tmp/model.ubj" \
+		>"$tmp/out" 2>"$tmp/err" &
+	lab_pid=$!
+	other_pids="$other_pids $!"
+	labs="$labs $!"
+}
+plays() {
+	find "$tmp/loop/trial" -maxdepth 1 -name 'r*__*.json' 2>/dev/null | wc -l
+}
+a_play() {
+	[ "$(plays)" -ge 1 ] || ! kill -0 "$lab_pid" 2>/dev/null
+}
+
+start_trial
+until_true a_play || die 'no play is finished'
+kill -INT "$lab_pid"
+finish_lab
+[ "$code" -eq 3 ] && grep -q '^resume with: kubemarla-lab trial ' "$tmp/err" && ok=1 || ok=0
+check "$ok" 'a trial interrupted' "exit code $code, $(plays) of 4 plays finished"
+check_left 'a trial interrupted'
+
+start_trial
+finish_lab
+[ "$code" -eq 0 ] && [ "$(plays)" -eq 4 ] && ok=1 || ok=0
+check "$ok" 'a trial resumed' "exit code $code, $(plays) of 4 plays $(tail -1 "$tmp/err" | head -c 200)"
+check_left 'a trial resumed'
+grep -q 'the daemon: 3 requests, 0 without a usable answer (luck chose), 0 choices without' "$tmp/out" &&
+	grep -q 'too few repeats, want 5' "$tmp/out" && ok=1 || ok=0
+check "$ok" 'the arm asks a live daemon' "$(sed -n 's/^  the daemon: //p' "$tmp/out" | head -c 120)"
+"$lab" report "$tmp/loop" --json >"$tmp/report.json" 2>"$tmp/err" &&
+	cmp -s "$tmp/report.json" "$tmp/loop/trial/result.json" && ok=1 || ok=0
+check "$ok" 'the same from the recorded plays' 'byte for byte'
 
 echo "  $(($(date +%s) - began)) s"
 exit "$failed"
