@@ -13,10 +13,10 @@
 #define STEPS_PER_PIECE   512 /* of each walk */
 #define TRIAD_PER_PIECE   32768
 #define TRIAD_ARRAYS      3
-#define TRIAD_CACHES      4 /* how often the arrays exceed the L3 */
-#define TRIAD_LEAST_BYTES ((size_t)64 << 20)
-#define SET_MOST_BYTES    ((size_t)1 << 30) /* of a thread, whatever the machine has */
-#define L3_LEAST_L2S      2                 /* less would live in the L2 */
+#define TRIAD_CACHES      4                  /* how often the arrays exceed the L3 */
+#define TRIAD_LEAST_BYTES ((size_t)64 << 20) /* of all, should an L3 be tiny */
+#define SET_MOST_BYTES    ((size_t)1 << 30)  /* of a thread, whatever the machine has */
+#define L3_LEAST_L2S      2                  /* less would live in the L2 */
 
 /* The compiler must have the value at hand here, and not know what becomes of it. */
 #define keep(value)    __asm__ volatile("" : "+r"(value))
@@ -129,9 +129,13 @@ static size_t l3_bytes(const struct km_caches *c, unsigned sharers)
 	return bounded(c->l3.bytes / sharers, L3_LEAST_L2S * c->l2.bytes);
 }
 
+/* Of all threads behind an L3 together; what one has must not fit into its L2. */
 static size_t triad_bytes(const struct km_caches *c, unsigned sharers)
 {
-	return bounded(c->l3.bytes * TRIAD_CACHES / sharers, TRIAD_LEAST_BYTES);
+	size_t all = c->l3.bytes * TRIAD_CACHES;
+
+	all = all < TRIAD_LEAST_BYTES ? TRIAD_LEAST_BYTES : all;
+	return bounded(all / sharers, TRIAD_CACHES * c->l2.bytes);
 }
 
 /* a = b + factor * c, as in McCalpin's STREAM; bytes are counted as there, without the reads that

@@ -163,6 +163,8 @@ static void working_sets_follow_the_caches(void **state)
 		{ KM_STRESS_L3, 4, 16, 16, 8, "never what an L2 holds" },
 		{ KM_STRESS_MEMBW, 1, 32, 2, 64, "four times the L3" },
 		{ KM_STRESS_MEMBW, 1, 2, 1, 64, "never small" },
+		{ KM_STRESS_MEMBW, 1, 32, 16, 8, "divided among the threads" },
+		{ KM_STRESS_MEMBW, 4, 2, 16, 16, "never what an L2 holds" },
 		{ KM_STRESS_MEMBW, 1, 1024, 1, 1024, "never more than 1 GiB" },
 	};
 
