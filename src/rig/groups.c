@@ -165,6 +165,18 @@ static bool is_there(const struct rig_hierarchy *place, const char *cgroupfs,
 	return has(h->root, h->v2 ? "cgroup.controllers" : "cgroup.procs");
 }
 
+/* What was made of a hierarchy that refuses more is removed; the first refusal is told. */
+static void note_refusal(struct rig_groups *g, const struct rig_hierarchy *h, const char *base,
+                         int rc)
+{
+	char text[96];
+
+	groups_remove(h->root, base);
+	if (g->why_not[0] == '\0')
+		(void)snprintf(g->why_not, sizeof(g->why_not), "%.60s: %s", h->root,
+		               km_strerror(-rc, text, sizeof(text)));
+}
+
 void rig_groups_open(struct rig_groups *g, const char *cgroupfs, const char *base,
                      const struct km_node_settings *node, size_t node_count,
                      const struct km_cpuset *load_cpus)
@@ -173,22 +185,25 @@ void rig_groups_open(struct rig_groups *g, const char *cgroupfs, const char *bas
 	(void)snprintf(g->base, sizeof(g->base), "%s", base);
 	for (size_t i = 0; i < KM_ARRAY_LEN(places) && g->count < RIG_HIERARCHIES_MAX; i++) {
 		struct rig_hierarchy *h = &g->hierarchy[g->count];
-		char text[96];
 		int rc;
 
 		if (!is_there(&places[i], cgroupfs, h))
 			continue;
 		h->cpuset = h->cpuset && (!h->v2 || v2_gives_cpuset(h->root));
 		rc = make_all(h, base, node, node_count, load_cpus);
+		if (rc != 0)
+			note_refusal(g, h, base, rc);
+		if (rc != 0 && h->v2 && h->cpuset) {
+			/* it accounts still */
+			h->cpuset = false;
+			rc = make_all(h, base, node, node_count, load_cpus);
+			if (rc != 0)
+				note_refusal(g, h, base, rc);
+		}
 		if (rc == 0) {
 			g->cpuset = g->cpuset || h->cpuset;
 			g->count++;
-			continue;
 		}
-		groups_remove(h->root, base);
-		if (g->why_not[0] == '\0')
-			(void)snprintf(g->why_not, sizeof(g->why_not), "%.60s: %s", h->root,
-			               km_strerror(-rc, text, sizeof(text)));
 	}
 	if (g->count == 0) {
 		g->base[0] = '\0';

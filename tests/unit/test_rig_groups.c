@@ -194,6 +194,28 @@ static void a_v2_without_cpuset_accounts(void **state)
 	tree_fini(&t);
 }
 
+static void a_v2_that_takes_no_cpus_accounts(void **state)
+{
+	struct tree t;
+	struct km_node_settings node[2];
+	struct rig_groups g;
+
+	(void)state;
+	two_nodes(node);
+	tree_init(&t);
+	tree_put(&t, "cgroup.controllers", "cpuset cpu memory\n");
+	tree_put(&t, "cgroup.subtree_control", "\n");
+	/* a directory made here has no cgroup.subtree_control to write */
+	rig_groups_open(&g, t.root, "base", node, 2, &node[1].cpus);
+	assert_int_equal(g.count, 1);
+	assert_false(g.cpuset);
+	assert_non_null(strstr(g.why_not, "No such file"));
+	assert_true(exists(&t, "base/node-b"));
+	rig_groups_close(&g);
+	assert_false(exists(&t, "base"));
+	tree_fini(&t);
+}
+
 static void groups_of_the_dead_go_and_others_stay(void **state)
 {
 	struct tree t;
@@ -225,6 +247,7 @@ int main(void)
 		cmocka_unit_test(accounting_alone_is_said),
 		cmocka_unit_test(where_none_can_be_made_there_are_none),
 		cmocka_unit_test(a_v2_without_cpuset_accounts),
+		cmocka_unit_test(a_v2_that_takes_no_cpus_accounts),
 		cmocka_unit_test(groups_of_the_dead_go_and_others_stay),
 	};
 
