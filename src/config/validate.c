@@ -231,7 +231,7 @@ static bool cpus_by_group(const struct km_node_settings *n, uint32_t host)
 static int check_overlap(struct km_conf_ctx *c, const struct km_settings *s,
                          const struct km_tree *nodes, const uint32_t *host)
 {
-	for (size_t b = 1; b < s->node_count; b++) {
+	for (size_t b = 1; b < s->node_count && !c->hosts_apart; b++) {
 		for (size_t a = 0; a < b; a++) {
 			if (host[a] != host[b] || cpus_by_group(&s->node[a], host[a]) ||
 			    cpus_by_group(&s->node[b], host[b]))

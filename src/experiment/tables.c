@@ -14,6 +14,7 @@ struct line {
 	double baseline_ms; /* NaN = none yet */
 	size_t baseline_count;
 	size_t target; /* index of its node */
+	bool counters; /* were recorded */
 };
 
 typedef void cell_fn(const struct line *l, struct km_buf *out);
@@ -297,7 +298,8 @@ static void cell_start(const struct line *l, struct km_buf *out)
 
 static void cell_trace_during(const struct line *l, struct km_buf *out)
 {
-	km_buf_str(out, l->r->trace_during);
+	if (l->counters)
+		km_buf_str(out, l->r->trace_during);
 }
 
 static void cell_trace_before(const struct line *l, struct km_buf *out)
@@ -422,7 +424,12 @@ void experiment_tables(const struct km_plan *p, const struct km_run_record *cons
 	put_header(run_columns, KM_ARRAY_LEN(run_columns), runs);
 	put_header(pair_columns, KM_ARRAY_LEN(pair_columns), pairs);
 	for (size_t i = 0; i < count; i++) {
-		struct line l = { .plan = p, .r = record[i], .target = p->target.node };
+		struct line l = {
+			.plan = p,
+			.r = record[i],
+			.target = p->target.node,
+			.counters = p->mode == KM_PLAN_LOCAL || p->cluster.recorder_local,
+		};
 
 		for (size_t n = 0; n < p->node_count; n++) {
 			if (strcmp(p->node[n].name, record[i]->target_node) == 0)
@@ -430,7 +437,7 @@ void experiment_tables(const struct km_plan *p, const struct km_run_record *cons
 		}
 		l.baseline_ms = experiment_baseline(record, count, record[i], &l.baseline_count);
 		put_line(run_columns, KM_ARRAY_LEN(run_columns), &l, runs);
-		if (isfinite(slowdown(&l)))
+		if (l.counters && isfinite(slowdown(&l)))
 			put_line(pair_columns, KM_ARRAY_LEN(pair_columns), &l, pairs);
 	}
 }

@@ -11,7 +11,7 @@
 
 /*
  * Appends runs.csv and pairs.csv of records [count]. What has no baseline yet has no slowdown, and
- * no pair.
+ * no pair; where no counters are recorded there are no pairs.
  */
 void experiment_tables(const struct km_plan *p, const struct km_run_record *const *record,
                        size_t count, struct km_buf *runs, struct km_buf *pairs);

@@ -11,6 +11,13 @@
 
 #include "plan_internal.h"
 
+static bool is(const struct km_tree *map, const char *key, const char *text)
+{
+	const struct km_tree *v = km_tree_get(map, key);
+
+	return v != NULL && v->kind == KM_TREE_SCALAR && strcmp(v->text, text) == 0;
+}
+
 int km_plan_parse(const char *name, const char *text, size_t len, struct km_plan **out,
                   struct km_err *err)
 {
@@ -28,6 +35,9 @@ int km_plan_parse(const char *name, const char *text, size_t len, struct km_plan
 	if (rc != 0)
 		goto out;
 	root = km_tree_root(doc);
+	/* Counters of this host are of nodes on it; without them nodes may be anywhere. */
+	c.hosts_apart =
+		is(root, "mode", "cluster") && is(km_tree_get(root, "cluster"), "recorder", "none");
 	rc = km_conf_host(&c, root, &host);
 	if (rc != 0)
 		goto out;

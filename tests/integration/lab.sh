@@ -4,6 +4,7 @@
 # lab.sh OUT
 #
 #   the lab is killed in the middle of a run, interrupted in another, and goes on each time
+#   a stressor is killed: that attempt is kept aside, and made again
 #   a full disk (root only) ends it, and with more room it goes on
 #   a finished run is never touched again; another plan is refused
 #   `kubemarla train` takes what came out
@@ -172,6 +173,20 @@ start other.yaml "$dir"
 finish_lab
 [ "$code" -eq 2 ] && grep -q 'has "matrix.levels: 60", here "matrix.levels: 61"' "$tmp/err" && ok=1 || ok=0
 check "$ok" 'another plan' "$(head -c 160 "$tmp/err" | tr '\n' ' ')"
+
+start small.yaml "$tmp/killed"
+stressor() {
+	victim=$(find /proc/[0-9]* -maxdepth 1 -name exe -lname "$lab" 2>/dev/null |
+		cut -d/ -f3 | grep -vx "$lab_pid" | head -1)
+	[ -n "$victim" ]
+}
+until_true stressor || die 'no stressor is at work'
+kill -KILL "$victim"
+finish_lab
+[ "$code" -eq 0 ] && [ "$(records "$tmp/killed")" -eq 2 ] &&
+	[ "$(find "$tmp/killed/gated" -name '*.json' | wc -l)" -eq 1 ] && ok=1 || ok=0
+check "$ok" 'a stressor killed' "$(grep '^again' "$tmp/out" | head -c 160)"
+check_left 'a stressor killed'
 
 mkdir "$tmp/disk"
 if mount -t tmpfs -o size=40k none "$tmp/disk" 2>/dev/null; then

@@ -329,6 +329,23 @@ static void without_a_baseline_there_is_no_slowdown(void **state)
 	km_buf_fini(&text);
 }
 
+static void without_counters_there_are_no_pairs(void **state)
+{
+	struct world *w = *state;
+	struct km_buf text;
+
+	tree_remove(&w->tree, "out");
+	assert_int_equal(open_as(w, "mode: cluster\ncluster: {recorder: none}\n" PLAN, NULL), 0);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(commit(w, i, 0.5, "", NULL), 0);
+	km_buf_init(&text);
+	read_file(w, "pairs.csv", &text);
+	assert_ptr_equal(strchr(text.data, '\n'), text.data + text.len - 1);
+	read_file(w, "runs.csv", &text);
+	assert_null(strstr(text.data, "traces/"));
+	km_buf_fini(&text);
+}
+
 /* Else a dataset would depend on where it was interrupted. */
 static void the_tables_do_not_depend_on_the_order_of_the_runs(void **state)
 {
@@ -368,6 +385,7 @@ int main(void)
 		IN_A_FOLDER(gated_attempts_are_counted_across_processes),
 		IN_A_FOLDER(the_tables_are_a_dataset),
 		IN_A_FOLDER(without_a_baseline_there_is_no_slowdown),
+		IN_A_FOLDER(without_counters_there_are_no_pairs),
 		IN_A_FOLDER(the_tables_do_not_depend_on_the_order_of_the_runs),
 	};
 

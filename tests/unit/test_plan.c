@@ -154,15 +154,21 @@ static void bad_plans_are_refused_by_name(void **state)
 	}
 }
 
-/* A cluster's nodes need no CPUs: its machines have their own. */
-static void a_cluster_plan_needs_no_cpus(void **state)
+/* Counters of this host are of nodes on it; without them nodes are anywhere. */
+static void nodes_of_a_cluster_may_be_hosts_of_their_own(void **state)
 {
-	struct km_plan *p = parsed("name: t\nmode: cluster\nnodes: [{name: n1, cpus: 0}, "
-	                           "{name: n2, cpus: 1}]\n");
+	static const char anywhere[] = "name: t\nmode: cluster\ncluster: {recorder: none}\n"
+				       "nodes: [{name: n1}, {name: n2}, {name: n3, cpus: \"0\"}]\n";
+	static const char here[] = "name: t\nmode: cluster\nnodes: [{name: n1}, {name: n2}]\n";
+	struct km_err err = { .code = 0 };
+	struct km_plan *p = parsed(anywhere);
 
 	(void)state;
 	assert_int_equal(p->mode, KM_PLAN_CLUSTER);
+	assert_int_equal(p->node_count, 3);
 	km_plan_free(p);
+	assert_int_equal(km_plan_parse("p", here, strlen(here), &p, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "share a host"));
 }
 
 static void every_condition_is_there_once_in_each_repeat(void **state)
@@ -374,7 +380,7 @@ int main(void)
 		cmocka_unit_test(the_least_plan_has_every_default),
 		cmocka_unit_test(what_is_given_is_taken),
 		cmocka_unit_test(bad_plans_are_refused_by_name),
-		cmocka_unit_test(a_cluster_plan_needs_no_cpus),
+		cmocka_unit_test(nodes_of_a_cluster_may_be_hosts_of_their_own),
 		cmocka_unit_test(every_condition_is_there_once_in_each_repeat),
 		cmocka_unit_test(ids_say_the_condition),
 		cmocka_unit_test(more_repeats_append_and_another_seed_reorders),

@@ -21,6 +21,7 @@ struct km_conf_ctx {
 	struct km_err *err;
 	const char *within; /* the item its keys are in ("nodes[1]"); NULL = the file */
 	const char *manual; /* where its keys are listed; NULL = kubemarla.yaml(5) */
+	bool hosts_apart;   /* nodes are hosts of their own, and each may have a CPU 0 */
 };
 
 enum km_conf_type {
