@@ -80,7 +80,7 @@ apt() {
 }
 
 # Debian starts a service when it installs it, and nginx' would listen to everybody.
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d} # where invoke-rc.d looks
 start_nothing() {
 	case " $missing " in
 	*' nginx '*) [ ! -e "$policy" ] || return 0 ;;

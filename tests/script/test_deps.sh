@@ -143,6 +143,25 @@ make_stops_with_nothing_half_done() {
 	done
 }
 
+# Debian starts a service as it installs it; while apt is at work a policy of no forbids that.
+no_service_is_started() {
+	machine 0 nginx
+	for tool in tee chmod; do
+		ln -s "$(command -v "$tool")" "$tmp/bin/$tool"
+	done
+	fake apt-get <<-EOF
+		case "\$*" in
+		*simulate*) ;;
+		*) sh $tmp/policy >/dev/null; echo "policy says \$?" >>$tmp/calls ;;
+		esac
+	EOF
+	POLICY_RC_D=$tmp/policy run "$deps" lab || say "$tmp/out" || return 1
+	grep -q '^policy says 101$' "$tmp/calls" && [ ! -e "$tmp/policy" ] || say "$tmp/calls" || return 1
+	echo 'exit 0' >"$tmp/policy" # somebody's own stays
+	POLICY_RC_D=$tmp/policy run "$deps" lab || say "$tmp/out" || return 1
+	[ "$(cat "$tmp/policy")" = 'exit 0' ]
+}
+
 unknown_sets_are_refused() {
 	machine 1000
 	run "$deps" biuld && return 1
@@ -152,7 +171,7 @@ unknown_sets_are_refused() {
 tests='nothing_missing_is_silent root_installs_what_is_missing others_install_through_sudo
 	old_lists_are_renewed_first without_sudo_it_names_the_packages
 	with_a_sudo_that_refuses_it_names_the_packages make_stops_with_nothing_half_done
-	unknown_sets_are_refused'
+	no_service_is_started unknown_sets_are_refused'
 # shellcheck disable=SC2086 # a list of words
 set -- $tests
 echo "1..$#"
