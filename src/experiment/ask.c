@@ -195,6 +195,7 @@ int km_trial_daemon_choose(struct km_trial_daemon *d, struct km_rng *luck,
 
 	km_buf_init(&c.body);
 	km_buf_init(&c.answer);
+	(void)snprintf(r->model, sizeof(r->model), "%s", d->model);
 	for (size_t i = 0; i < r->node_count; i++)
 		c.name[i] = r->node[i].name;
 	rc = explain(&c, &trouble);

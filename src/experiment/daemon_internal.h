@@ -12,7 +12,7 @@ struct km_trial_daemon {
 	struct km_child *child; /* NULL = it was not started by us */
 	struct km_client *client;
 	struct km_buf url; /* without a slash at its end; NUL-terminated */
-	char model[96];
+	char model[KM_TRIAL_MODEL_MAX];
 	double window_s, bin_s;
 };
 

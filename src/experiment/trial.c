@@ -29,6 +29,24 @@ static int check_plays(const struct trial *t, struct km_err *err)
 	return 0;
 }
 
+/* Two models in one result would be a result of neither. */
+static int check_model(const struct trial *t, struct km_err *err)
+{
+	const char *model = t->daemon != NULL ? km_trial_daemon_model(t->daemon) : "";
+
+	for (size_t i = 0; i < t->plays.count; i++) {
+		const struct km_trial_record *r = &t->plays.play[i];
+
+		if (r->model[0] != '\0' && strcmp(r->model, model) != 0) {
+			return km_err_set(err, EEXIST,
+			                  "%.60s/trial has plays by model %.40s, and this is "
+			                  "%.40s: use another folder",
+			                  t->o->dir, r->model, model);
+		}
+	}
+	return 0;
+}
+
 static int keep_plan(const struct km_trial_options *o, struct km_err *err)
 {
 	struct km_buf text;
@@ -277,6 +295,8 @@ static int run(struct trial *t, struct km_err *err)
 		rc = open_rig(t, err);
 	if (rc == 0)
 		rc = start_daemon(t, err);
+	if (rc == 0)
+		rc = check_model(t, err);
 	if (rc == 0)
 		rc = write_setup(t, err);
 	if (rc == 0)

@@ -79,6 +79,7 @@ static const struct member record_members[] = {
 	{ "startedUnixMs", OF(started_unix_ms, TIME) },
 	{ "rps", OF(rps, NUMBER) },
 	{ "windowSeconds", OF(window_s, NUMBER) },
+	{ "model", OF(model, TEXT) },
 	{ "asked", OF(asked, COUNT) },
 	{ "failed", OF(failed, COUNT) },
 	{ "neutral", OF(neutral, COUNT) },

@@ -217,6 +217,19 @@ static void one_without_a_model_is_refused(void **state)
 	km_plan_free(p);
 }
 
+static void plays_by_another_model(struct km_plays *plays, const char *dir)
+{
+	struct km_trial_record r;
+	size_t i = 0;
+
+	while (i < plays->count && plays->play[i].model[0] == '\0')
+		i++;
+	assert_true(i < plays->count);
+	r = plays->play[i];
+	(void)snprintf(r.model, sizeof(r.model), "another (one)");
+	assert_int_equal(km_plays_add(plays, dir, &r, NULL), 0);
+}
+
 /* The whole loop but for the rig: what the daemon says is what is done. */
 static void in_a_trial_the_arm_follows_the_daemon(void **state)
 {
@@ -265,6 +278,13 @@ static void in_a_trial_the_arm_follows_the_daemon(void **state)
 		assert_true(r->asked == 3 && r->neutral == 0 && r->node[0].slowdown > 1);
 	}
 	assert_int_equal(asked, 2 * 3);
+	/* all are there, and by the same model; what another one has chosen is not gone on with */
+	fake.loads = 0;
+	assert_int_equal(km_trial_run(&o, &err), 0);
+	assert_int_equal(fake.loads, 0);
+	plays_by_another_model(&plays, dir);
+	assert_int_equal(km_trial_run(&o, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "plays by model another (one), and this is "));
 	km_plays_fini(&plays);
 	km_plan_free(p);
 	(void)snprintf(dir, sizeof(dir), "rm -rf '%s/out'", served->dir);

@@ -23,6 +23,8 @@
 #define KM_TRIAL_WORD_MAX     24  /* of an arm or a kind of stress */
 #define KM_TRIAL_TEXT_MAX     192 /* why */
 
+#define KM_TRIAL_MODEL_MAX    96
+
 /* The arm of plays without interference, which slowdowns are against. */
 #define KM_TRIAL_ALONE "alone"
 
@@ -52,10 +54,11 @@ struct km_trial_record {
 	size_t node_count;
 	size_t placed[KM_TRIAL_REPLICAS_MAX]; /* [replicas], positions in node */
 	unsigned replicas;
-	double window_s;       /* of counters, before anybody chose */
-	unsigned asked;        /* requests to the daemon */
-	unsigned failed;       /* of these, without a usable answer: chosen at random */
-	unsigned neutral;      /* answered without a prediction of every node */
+	double window_s;                /* of counters, before anybody chose */
+	char model[KM_TRIAL_MODEL_MAX]; /* that the daemon decided by; "" = nobody asked it */
+	unsigned asked;                 /* requests to the daemon */
+	unsigned failed;                /* of these, without a usable answer: chosen at random */
+	unsigned neutral;               /* answered without a prediction of every node */
 	unsigned stale;        /* the daemon was late: its window was not all of this play */
 	unsigned all_filtered; /* no node passed: the best score was taken all the same */
 	char trouble[KM_TRIAL_TEXT_MAX]; /* the last of these in words; "" */
