@@ -172,8 +172,8 @@ static bool same_story(struct km_buf *a, struct km_buf *b)
 	       memcmp(a->data, b->data, (size_t)(a_end - a->data)) == 0;
 }
 
-int experiment_keep_provenance(struct km_folder *f, const char *dir,
-                               const struct experiment_origin *o, struct km_err *err)
+int experiment_keep_provenance(const char *dir, const struct experiment_origin *o,
+                               struct km_err *err)
 {
 	struct km_buf now;
 	struct km_buf old;
@@ -192,7 +192,8 @@ int experiment_keep_provenance(struct km_folder *f, const char *dir,
 		if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 			rc = km_err_set(err, ENAMETOOLONG, "%.80s...: path too long", dir);
 		else if (km_file_read(path, FILE_MAX_BYTES, &old, NULL) != 0)
-			rc = km_folder_put(f, name, &now, err);
+			rc = km_buf_ok(&now) ? km_file_write_atomic(path, now.data, now.len, err)
+			                     : km_err_set(err, ENOMEM, "out of memory");
 		else if (same_story(&old, &now))
 			rc = 0;
 	}

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "km/base/buf.h"
+#include "km/base/err.h"
 #include "km/core/metric.h"
-#include "km/experiment/folder.h"
 #include "km/plan/plan.h"
 #include "km/rig/rig.h"
 
@@ -25,10 +25,10 @@ struct experiment_origin {
 void experiment_provenance(const struct experiment_origin *o, struct km_buf *out);
 
 /*
- * Keeps it as provenance.json, or, when that tells another story (a kernel was updated before the
- * experiment went on), as provenance.2.json and so on.
+ * Keeps it in that directory as provenance.json, or, when that tells another story (a kernel was
+ * updated before the experiment went on), as provenance.2.json and so on.
  */
-int experiment_keep_provenance(struct km_folder *f, const char *dir,
-                               const struct experiment_origin *o, struct km_err *err) KM_MUST_CHECK;
+int experiment_keep_provenance(const char *dir, const struct experiment_origin *o,
+                               struct km_err *err) KM_MUST_CHECK;
 
 #endif

@@ -319,7 +319,7 @@ static int set_up(struct session *s, struct km_err *err)
 		return rc;
 	origin.facts = km_rig_facts(s->rig);
 	origin.tier = km_rig_tier(s->rig);
-	return experiment_keep_provenance(s->folder, o->dir, &origin, err);
+	return experiment_keep_provenance(o->dir, &origin, err);
 }
 
 int km_experiment_run(const struct km_experiment_options *o, size_t *finished, struct km_err *err)

@@ -12,7 +12,10 @@
 #include "km/experiment/arm.h"
 #include "km/experiment/trial_report.h"
 
+#include "provenance.h"
 #include "trial_internal.h"
+
+#define PATH_BYTES 4096
 
 /* ---- files ---- */
 
@@ -83,29 +86,32 @@ static int write_result(const struct trial *t, struct km_err *err)
 
 static int write_setup(const struct trial *t, struct km_err *err)
 {
+	const struct experiment_origin origin = {
+		.plan = t->plan,
+		.facts = km_rig_facts(t->rig),
+		.tier = km_rig_tier(t->rig),
+		.version = t->o->version,
+		.os_release = "/etc/os-release",
+		.start_unix_ns = km_clock_wall_ns(t->clock),
+	};
 	struct km_trial_setup setup;
+	char dir[PATH_BYTES];
 	struct km_buf text;
 	int rc;
 
 	km_trial_setup_init(&setup);
-	km_trial_setup_machine(&setup);
-	(void)snprintf(setup.name, sizeof(setup.name), "%s", t->plan->name);
-	(void)snprintf(setup.version, sizeof(setup.version), "%s", t->o->version);
 	if (t->daemon != NULL)
 		(void)snprintf(setup.model, sizeof(setup.model), "%s",
 		               km_trial_daemon_model(t->daemon));
-	(void)snprintf(setup.tier, sizeof(setup.tier), "%s", km_tier_name(km_rig_tier(t->rig)));
-	(void)snprintf(setup.target, sizeof(setup.target), "%s", km_rig_facts(t->rig)->target);
-	(void)snprintf(setup.generator, sizeof(setup.generator), "%s",
-	               km_rig_facts(t->rig)->generator);
-	(void)snprintf(setup.groups, sizeof(setup.groups), "%s", km_rig_facts(t->rig)->groups);
 	setup.window_s = t->window_s;
 	setup.bin_s = t->bin_s;
 	km_buf_init(&text);
 	km_trial_setup_encode(&text, &setup);
 	rc = km_plays_put(t->o->dir, "setup.json", &text, err);
 	km_buf_fini(&text);
-	return rc;
+	if (rc == 0 && snprintf(dir, sizeof(dir), "%s/trial", t->o->dir) >= (int)sizeof(dir))
+		rc = km_err_set(err, ENAMETOOLONG, "%.100s: too long", t->o->dir);
+	return rc == 0 ? experiment_keep_provenance(dir, &origin, err) : rc;
 }
 
 /* ---- processes ---- */

@@ -155,6 +155,7 @@ static void want_seen(const struct km_trial_node *n)
 static void every_arm_plays_the_same_interference(void **state)
 {
 	struct place *at = *state;
+	struct km_trial_setup setup;
 	struct km_err err;
 	struct km_plays p;
 	unsigned alone = 0;
@@ -182,6 +183,10 @@ static void every_arm_plays_the_same_interference(void **state)
 		}
 	}
 	assert_int_equal(alone, 10);
+	km_trial_setup_read(at->dir, &setup);
+	assert_string_equal(setup.name, "t");
+	assert_string_equal(setup.target, "fake/1");
+	assert_true(setup.cpus >= 1 && setup.window_s == 6 && setup.model[0] == '\0');
 	km_plays_fini(&p);
 }
 

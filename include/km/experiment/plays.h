@@ -4,7 +4,8 @@
  * are written whole or not at all.
  *
  *   trial/plan.yaml              the plan as it was given
- *   trial/setup.json             machine, programs, model
+ *   trial/setup.json             model and window
+ *   trial/provenance.json        machine, programs, versions
  *   trial/<id>.json              wire/trial_record.h, one a play
  *   trial/gated/<id>.<n>.json    what was played again, and why
  *   trial/result.json            what came of it

@@ -82,10 +82,11 @@ struct km_trial_setup {
 };
 
 void km_trial_setup_init(struct km_trial_setup *s);
-void km_trial_setup_machine(struct km_trial_setup *s); /* fills cpu, cpus, kernel, system */
+/* What no provenance has: model, window_s, bin_s. */
 void km_trial_setup_encode(struct km_buf *out, const struct km_trial_setup *s);
-void km_trial_setup_decode(const char *text, size_t len, struct km_trial_setup *out);
-/* Of a results folder; what cannot be read is not known. */
+/* From setup.json and provenance.json of a results folder's trial; what cannot be read is not
+ * known.
+ */
 void km_trial_setup_read(const char *dir, struct km_trial_setup *out);
 
 #endif
