@@ -55,8 +55,8 @@ const struct km_trial_record *km_plays_find(const struct km_plays *p, const stru
 int km_plays_lock(const char *dir, struct km_err *err) KM_MUST_CHECK;
 
 /*
- * Writes a record, into gated/ when it was discarded, and adds it to `p`. returns 0; -ENOSPC and
- * others: then it does not count.
+ * Writes a record, none of those in p, into gated/ when it was discarded, and adds it to p. returns
+ * 0; -ENOSPC and others: then it does not count.
  */
 int km_plays_add(struct km_plays *p, const char *dir, const struct km_trial_record *r,
                  struct km_err *err) KM_MUST_CHECK;
