@@ -283,12 +283,10 @@ static int read_model(struct km_trial_daemon *d, struct km_err *err)
 	char name[MODEL_TEXT_MAX];
 	char hash[24];
 	struct km_json_slice whole;
-	struct km_buf out;
 	int rc;
 
-	km_buf_init(&out);
-	rc = daemon_fetch(d, "/v1/model", NULL, &out, err);
-	if (rc == 0 && km_json_whole(out.data, out.len, &whole, NULL) != 0)
+	rc = daemon_fetch(d, "/v1/model", NULL, &d->card, err);
+	if (rc == 0 && km_json_whole(d->card.data, d->card.len, &whole, NULL) != 0)
 		rc = km_err_set(err, EBADMSG, "%.100s is no " PROGRAM, km_buf_cstr(&d->url));
 	if (rc == 0) {
 		if (km_json_pick(&whole, "loaded").kind != KM_JSON_TRUE) {
@@ -304,7 +302,6 @@ static int read_model(struct km_trial_daemon *d, struct km_err *err)
 		if (name[0] != '\0')
 			(void)snprintf(d->model, sizeof(d->model), "%s (%s)", name, hash);
 	}
-	km_buf_fini(&out);
 	return rc;
 }
 
@@ -324,6 +321,7 @@ int km_trial_daemon_start(const struct km_trial_daemon_options *o, struct km_tri
 	d->window_s = (double)o->plan->trial.window_ns / 1e9;
 	d->bin_s = (double)o->plan->collect.interval_ns / 1e9;
 	km_buf_init(&d->url);
+	km_buf_init(&d->card);
 	rc = km_client_create(&client, &d->client, err);
 	if (rc == 0 && o->url == NULL)
 		rc = start_program(d, o, err);
@@ -354,6 +352,7 @@ void km_trial_daemon_stop(struct km_trial_daemon *d)
 		km_child_stop(d->child, SIGTERM, GRACE_NS);
 	km_child_free(d->child);
 	km_client_free(d->client);
+	km_buf_fini(&d->card);
 	km_buf_fini(&d->url);
 	free(d);
 }
@@ -366,6 +365,11 @@ const char *km_trial_daemon_url(const struct km_trial_daemon *d)
 const char *km_trial_daemon_model(const struct km_trial_daemon *d)
 {
 	return d->model;
+}
+
+const struct km_buf *km_trial_daemon_card(const struct km_trial_daemon *d)
+{
+	return &d->card;
 }
 
 int km_trial_daemon_pid(const struct km_trial_daemon *d)

@@ -13,6 +13,7 @@ struct km_trial_daemon {
 	struct km_client *client;
 	struct km_buf url; /* without a slash at its end; NUL-terminated */
 	char model[KM_TRIAL_MODEL_MAX];
+	struct km_buf card; /* what it says of its model: JSON */
 	double window_s, bin_s;
 };
 

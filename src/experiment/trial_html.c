@@ -6,10 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "km/base/file.h"
 #include "km/experiment/arm.h"
 #include "km/experiment/trial_report.h"
+#include "km/wire/leaves.h"
 
 #include "trial_page.h"
+
+#define PATH_BYTES 4096
+#define CARD_BYTES (4u << 20)
 
 static void put_setup(struct km_page *p, const struct km_trial_setup *s)
 {
@@ -33,6 +38,36 @@ static void put_setup(struct km_page *p, const struct km_trial_setup *s)
 	               s->bin_s);
 	km_page_term(p, "window", isnan(s->window_s) ? "not recorded" : text);
 	km_page_terms_end(p);
+}
+
+/* Not the lists: features, ranges and intervals belong to `kubemarla model show`. */
+static void put_leaf(void *ctx, const char *path, const char *value)
+{
+	static const char *const lists[] = { "features.", "intervals.", "classes." };
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(lists); i++) {
+		if (strncmp(path, lists[i], strlen(lists[i])) == 0)
+			return;
+	}
+	km_page_term(ctx, path, value);
+}
+
+static void put_model(struct km_page *p, const char *dir)
+{
+	char path[PATH_BYTES];
+	struct km_buf text;
+
+	km_buf_init(&text);
+	if (snprintf(path, sizeof(path), "%s/trial/model.json", dir) < (int)sizeof(path) &&
+	    km_file_read(path, CARD_BYTES, &text, NULL) == 0) {
+		km_page_section(p, "Model");
+		km_page_text(p, "What it says of itself, its figures in training among it:");
+		km_page_terms_begin(p);
+		if (km_json_leaves(text.data, text.len, put_leaf, p, NULL) != 0)
+			km_page_term(p, "model.json", "not readable");
+		km_page_terms_end(p);
+	}
+	km_buf_fini(&text);
 }
 
 /* ---- verdicts ---- */
@@ -220,8 +255,8 @@ static void put_notes(struct km_page *p, const struct km_trial_result *r, const 
 }
 
 int km_trial_result_html(const struct km_trial_result *r, const struct km_trial_setup *setup,
-                         const char *command, const struct km_plotter *plotter, struct km_buf *out,
-                         struct km_err *missing)
+                         const char *dir, const char *command, const struct km_plotter *plotter,
+                         struct km_buf *out, struct km_err *missing)
 {
 	char title[KM_TRIAL_SETUP_TEXT_MAX + 32];
 	char subtitle[128];
@@ -239,6 +274,8 @@ int km_trial_result_html(const struct km_trial_result *r, const struct km_trial_
 	trial_put_plays(&p, r);
 	put_notes(&p, r, command);
 	put_setup(&p, setup);
+	if (dir != NULL)
+		put_model(&p, dir);
 	km_page_end(&p);
 	if (missing != NULL)
 		*missing = p.trouble;

@@ -48,7 +48,7 @@ static int show(const struct km_trial_result *r, const struct km_trial_setup *se
 }
 
 static int write_page(const struct km_trial_result *r, const struct km_trial_setup *setup,
-                      const char *command, const char *path)
+                      const char *dir, const char *command, const char *path)
 {
 	struct km_err missing = { .code = 0 };
 	struct km_buf page;
@@ -57,7 +57,7 @@ static int write_page(const struct km_trial_result *r, const struct km_trial_set
 	if (path == NULL)
 		return KM_COMMAND_OK;
 	km_buf_init(&page);
-	code = km_trial_result_html(r, setup, command, NULL, &page, &missing);
+	code = km_trial_result_html(r, setup, dir, command, NULL, &page, &missing);
 	code = km_lab_write_page(path, code, &page, &missing);
 	km_buf_fini(&page);
 	return code;
@@ -82,7 +82,7 @@ int km_lab_report_trial(const struct km_lab_reported *how)
 	} else {
 		km_trial_setup_read(how->dir, &setup);
 		code = show(&r, &setup, command, how->json);
-		written = write_page(&r, &setup, command, how->html);
+		written = write_page(&r, &setup, how->dir, command, how->html);
 		code = code != KM_COMMAND_OK ? code : written;
 		km_trial_result_fini(&r);
 	}

@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "km/base/file.h"
 #include "km/experiment/trial_report.h"
 
 #include "support/trial_world.h"
@@ -18,6 +20,8 @@
 #define HOSTILE "</td><script>alert('1')</script> & \"'`id`' \\n \x01\xff]]>"
 
 static const struct km_plotter absent = { .program = "tests/support/fake_gnuplot/is-not-there" };
+
+static const char *dir; /* NULL = no folder */
 
 static void page_of(const struct km_plays *p, const struct km_trial_setup *setup,
                     const struct km_plotter *plotter, struct km_buf *out, struct km_err *missing)
@@ -28,9 +32,9 @@ static void page_of(const struct km_plays *p, const struct km_trial_setup *setup
 
 	if (km_trial_summarise(p, &r, &err) != 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(
-		km_trial_result_html(&r, setup, "kubemarla-lab report DIR", plotter, out, missing),
-		0);
+	assert_int_equal(km_trial_result_html(&r, setup, dir, "kubemarla-lab report DIR", plotter,
+	                                      out, missing),
+	                 0);
 	trouble = xml_trouble(km_buf_cstr(out), out->len);
 	if (trouble != NULL)
 		fail_msg("%s", trouble);
@@ -140,6 +144,40 @@ static void one_play_is_a_page_too(void **state)
 	km_plays_fini(&p);
 }
 
+static void the_models_own_figures_are_there(void **state)
+{
+	static const char card[] =
+		"{\"loaded\":true,\"name\":\"os-<nginx>\",\"metrics\":{\"mae\":0.125},"
+		"\"features\":[{\"name\":\"node.ipc.mean\"}]}";
+	char folder[] = "/tmp/km-page-XXXXXX";
+	struct km_trial_setup setup;
+	struct km_buf out;
+	struct km_plays p;
+	char path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/trial", folder);
+	assert_int_equal(mkdir(path, 0777), 0);
+	(void)snprintf(path, sizeof(path), "%s/trial/model.json", folder);
+	assert_int_equal(km_file_write_atomic(path, card, strlen(card), NULL), 0);
+	world_fill(&p, 5, 0.2);
+	km_trial_setup_init(&setup);
+	km_buf_init(&out);
+	dir = folder;
+	page_of(&p, &setup, &absent, &out, NULL);
+	dir = NULL;
+	want(&out, "os-&lt;nginx&gt;");
+	want(&out, "metrics.mae");
+	assert_null(strstr(km_buf_cstr(&out), "node.ipc.mean"));
+	km_buf_fini(&out);
+	km_plays_fini(&p);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/trial", folder);
+	(void)rmdir(path);
+	(void)rmdir(folder);
+}
+
 static void with_gnuplot_every_plot_is_there(void **state)
 {
 	struct km_err missing = { .code = 0 };
@@ -168,6 +206,7 @@ int main(void)
 		cmocka_unit_test(the_page_hides_nothing),
 		cmocka_unit_test(whatever_the_texts_are),
 		cmocka_unit_test(one_play_is_a_page_too),
+		cmocka_unit_test(the_models_own_figures_are_there),
 		cmocka_unit_test(with_gnuplot_every_plot_is_there),
 	};
 

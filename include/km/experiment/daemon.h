@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "km/base/buf.h"
 #include "km/base/err.h"
 #include "km/base/macros.h"
 #include "km/base/rng.h"
@@ -41,6 +42,9 @@ void km_trial_daemon_stop(struct km_trial_daemon *d);
 
 const char *km_trial_daemon_url(const struct km_trial_daemon *d);   /* borrowed */
 const char *km_trial_daemon_model(const struct km_trial_daemon *d); /* name and hash; "" = none */
+
+/* What it says of its model, the answer of /v1/model as it came; borrowed. */
+const struct km_buf *km_trial_daemon_card(const struct km_trial_daemon *d);
 
 int km_trial_daemon_pid(const struct km_trial_daemon *d); /* 0 = it was not started here */
 

@@ -5,6 +5,7 @@
  *
  *   trial/plan.yaml              the plan as it was given
  *   trial/setup.json             model and window
+ *   trial/model.json             what the model says of itself
  *   trial/provenance.json        machine, programs, versions
  *   trial/<id>.json              wire/trial_record.h, one a play
  *   trial/gated/<id>.<n>.json    what was played again, and why

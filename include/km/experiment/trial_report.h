@@ -11,9 +11,10 @@ void km_trial_result_text(const struct km_trial_result *r, const struct km_trial
                           const char *command, struct km_buf *out);
 void km_trial_result_json(const struct km_trial_result *r, struct km_buf *out);
 
-/* plotter NULL = gnuplot from PATH; missing (NULL allowed): why plots are. returns 0 or -ENOMEM. */
+/* dir: the results folder, for what the model says of itself; NULL = not shown.
+ * plotter NULL = gnuplot from PATH; missing (NULL allowed): why plots are. returns 0 or -ENOMEM. */
 int km_trial_result_html(const struct km_trial_result *r, const struct km_trial_setup *setup,
-                         const char *command, const struct km_plotter *plotter, struct km_buf *out,
-                         struct km_err *missing) KM_MUST_CHECK;
+                         const char *dir, const char *command, const struct km_plotter *plotter,
+                         struct km_buf *out, struct km_err *missing) KM_MUST_CHECK;
 
 #endif
