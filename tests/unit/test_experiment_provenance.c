@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -128,21 +129,19 @@ static bool exists(const struct world *w, const char *name)
 static void another_machine_is_another_file(void **state)
 {
 	struct world *w = *state;
-	struct km_folder *f = NULL;
 
 	a_machine(w);
-	assert_int_equal(km_folder_open(w->dir, w->plan, "", 0, &f, NULL), 0);
-	assert_int_equal(experiment_keep_provenance(f, w->dir, &w->origin, NULL), 0);
+	assert_int_equal(mkdir(w->dir, 0777), 0);
+	assert_int_equal(experiment_keep_provenance(w->dir, &w->origin, NULL), 0);
 	w->origin.start_unix_ns += INT64_C(3600) * 1000000000;
-	assert_int_equal(experiment_keep_provenance(f, w->dir, &w->origin, NULL), 0);
+	assert_int_equal(experiment_keep_provenance(w->dir, &w->origin, NULL), 0);
 	assert_true(exists(w, "provenance.json"));
 	assert_false(exists(w, "provenance.2.json"));
 	tree_put(&w->tree, "proc/meminfo", "MemTotal:       2048 kB\n");
-	assert_int_equal(experiment_keep_provenance(f, w->dir, &w->origin, NULL), 0);
-	assert_int_equal(experiment_keep_provenance(f, w->dir, &w->origin, NULL), 0);
+	assert_int_equal(experiment_keep_provenance(w->dir, &w->origin, NULL), 0);
+	assert_int_equal(experiment_keep_provenance(w->dir, &w->origin, NULL), 0);
 	assert_true(exists(w, "provenance.2.json"));
 	assert_false(exists(w, "provenance.3.json"));
-	km_folder_close(f);
 }
 
 #define ON_A_MACHINE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
