@@ -13,7 +13,6 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$(dirname "$0")"
 
-go_version=1.26.8 # what an older Go is exchanged for; go.mod wants 1.26.0 at least
 # Some services have no HOME; Go wants one for its modules, too.
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubemarla
@@ -26,44 +25,7 @@ die() {
 	exit 1
 }
 
-# minor_of GO: 26 of go1.26.8; 0 when that is no Go.
-minor_of() {
-	GOTOOLCHAIN=local "$1" version 2>/dev/null |
-		sed -n 's/^go version go1\.\([0-9]*\).*/\1/p' | grep . || echo 0
-}
-
-# Go before 1.21 cannot exchange itself. The newer one is a module as any other, but for the
-# executable bits, which module archives do not have.
-fetch_go() { # OLD-GO
-	have=$cache/go$go_version
-	if [ ! -x "$have/bin/go" ]; then
-		platform=$("$1" env GOOS)-$("$1" env GOARCH)
-		module=golang.org/toolchain@v0.0.1-go$go_version.$platform
-		echo "Go $go_version comes as the module $module" >&2
-		empty=$(mktemp -d)
-		dir=$(cd "$empty" && "$1" mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)".*/\1/p')
-		rm -rf "$empty"
-		[ -n "$dir" ] || die "no $module"
-		mkdir -p "$cache"
-		rm -rf "$have.new"
-		cp -R "$dir" "$have.new"
-		chmod -R u+w "$have.new"
-		chmod +x "$have.new"/bin/* "$have.new"/pkg/tool/*/*
-		mv "$have.new" "$have"
-	fi
-	echo "$have/bin/go"
-}
-
-if ! command -v go >/dev/null; then
-	../../../deploy/dev/deps.sh go || die 'no Go: install golang-go, or put go into PATH'
-fi
-go=$(command -v go)
-minor=$(minor_of "$go")
-if [ "$minor" -lt 21 ]; then
-	go=$(fetch_go "$go")
-elif [ "$minor" -lt 26 ]; then
-	export GOTOOLCHAIN="go$go_version" # it fetches that by itself
-fi
+go=$(../../../deploy/dev/go.sh 26) # go.mod wants 1.26.0 at least
 
 export GOCACHE="$cache/go-build" CGO_ENABLED=0
 kubernetes=$(sed -n "s/^[[:space:]]*k8s.io\/kubernetes \(v[^ ]*\).*/\1/p" go.mod)
