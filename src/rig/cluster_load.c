@@ -17,9 +17,12 @@
 
 const char *cluster_last_object(const struct km_buf *log, size_t *len)
 {
-	const char *end = log->data + log->len;
+	const char *end;
 
-	while (log->data != NULL && end > log->data) {
+	if (log->len == 0)
+		return NULL;
+	end = log->data + log->len;
+	while (end > log->data) {
 		const char *line;
 
 		while (end > log->data && end[-1] == '\n')

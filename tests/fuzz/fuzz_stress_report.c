@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports of stressors: ours as JSON, stress-ng's as YAML. Exercises ranges, nulls, CPU lists, cut
- * lines; what was read is written and reads back the same.
+ * Reports of stressors: ours as JSON, stress-ng's as YAML, and the one in a pod's log. Exercises
+ * ranges, nulls, CPU lists, cut lines; what was read is written and reads back the same.
  */
 #include <errno.h>
 #include <math.h>
@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "km/wire/stress_report.h"
+
+#include "rig/cluster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +27,20 @@ static bool near(double a, double b)
 	return (isnan(a) && isnan(b)) || fabs(a - b) <= fabs(a) * 1e-8;
 }
 
+static void last_object(const uint8_t *data, size_t size)
+{
+	struct km_buf log;
+	const char *line;
+	size_t len = 0;
+
+	km_buf_init(&log);
+	km_buf_append(&log, data, size);
+	line = cluster_last_object(&log, &len);
+	must(line == NULL || (line >= log.data && len > 0 && line + len <= log.data + log.len &&
+	                      line[0] == '{' && memchr(line, '\n', len) == NULL));
+	km_buf_fini(&log);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct km_stress_result r;
@@ -34,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	double bogo = km_stress_ng_decode((const char *)data, size);
 	int rc = km_stress_report_decode((const char *)data, size, &r, &err);
 
+	last_object(data, size);
 	must(isnan(bogo) || bogo >= 0);
 	must(rc == 0 || (rc == -EINVAL && err.text[0] != '\0'));
 	if (rc != 0)
