@@ -96,17 +96,20 @@ double km_run_served_difference(const struct km_run_record *run)
 	return run->server_requests / (double)run->load.requests - 1;
 }
 
-/* scratch [runs of the source] */
+/* As runs.csv has it: gated runs only where there are no others. scratch [runs of the source] */
 static double baseline_of(const struct km_runs *all, const struct km_run_record *of,
                           double *scratch)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < all->count; i++) {
-		const struct km_run_record *r = &all->run[i];
+	for (int gated = 0; gated < 2 && count == 0; gated++) {
+		for (size_t i = 0; i < all->count; i++) {
+			const struct km_run_record *r = &all->run[i];
 
-		if (!r->stressed && same_load(r, of) && r->load.p99_ms > 0)
-			scratch[count++] = r->load.p99_ms;
+			if (!r->stressed && same_load(r, of) && r->load.p99_ms > 0 &&
+			    (gated || r->gate[0] == '\0'))
+				scratch[count++] = r->load.p99_ms;
+		}
 	}
 	return median(scratch, count);
 }

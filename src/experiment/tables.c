@@ -333,10 +333,12 @@ static void cell_empty(const struct line *l, struct km_buf *out)
 	km_buf_str(out, "empty");
 }
 
-static void cell_score(const struct line *l, struct km_buf *out)
+/* What a gate still speaks against may be learned from; a model is not judged by it. */
+static void cell_role(const struct line *l, struct km_buf *out)
 {
-	(void)l;
-	km_buf_str(out, "score");
+	bool doubtful = l->r->gate[0] != '\0' && l->plan->gates.action != KM_PLAN_GATE_KEEP;
+
+	km_buf_str(out, doubtful ? "augment" : "score");
 }
 
 static const struct column run_columns[] = {
@@ -380,7 +382,7 @@ static const struct column run_columns[] = {
 
 static const struct column pair_columns[] = {
 	{ "kind", cell_empty },
-	{ "role", cell_score },
+	{ "role", cell_role },
 	{ "before_run_id", cell_id },
 	{ "before_trace_file", cell_trace_before },
 	{ "candidate_node", cell_target },

@@ -65,18 +65,26 @@ static void name_nodes(struct km_trial_result *r)
 	}
 }
 
+static bool is_alone_on(const struct km_trial_record *p, const char *node)
+{
+	size_t at = only_node(p);
+
+	return is_alone(p) && at < p->node_count && strcmp(p->node[at].name, node) == 0;
+}
+
+/* Gated plays only where there are no others. */
 static void alone(struct km_trial_result *r, double *scratch)
 {
 	for (size_t n = 0; n < r->nodes; n++) {
 		size_t count = 0;
 
-		for (size_t i = 0; i < r->source->count; i++) {
-			const struct km_trial_record *p = &r->source->play[i];
-			size_t at = only_node(p);
+		for (int gated = 0; gated < 2 && count == 0; gated++) {
+			for (size_t i = 0; i < r->source->count; i++) {
+				const struct km_trial_record *p = &r->source->play[i];
 
-			if (is_alone(p) && at < p->node_count &&
-			    strcmp(p->node[at].name, r->node[n]) == 0)
-				scratch[count++] = p->load.p99_ms;
+				if (is_alone_on(p, r->node[n]) && (gated || p->gate[0] == '\0'))
+					scratch[count++] = p->load.p99_ms;
+			}
 		}
 		r->alone_plays[n] = count;
 		r->alone_ms[n] = median(scratch, count);

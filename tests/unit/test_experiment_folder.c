@@ -314,6 +314,28 @@ static void the_tables_are_a_dataset(void **state)
 	km_buf_fini(&text);
 }
 
+/* Learned from, but no model is judged by them; unless the plan says that gates do not matter. */
+static void kept_runs_with_a_gate_are_marked_in_both_tables(void **state)
+{
+	struct world *w = *state;
+	struct km_buf text;
+
+	km_buf_init(&text);
+	assert_int_equal(commit(w, index_of(w, "r1__none1__1replicas_500rps"), 0.4, "", NULL), 0);
+	assert_int_equal(commit(w, index_of(w, "r1__none2__1replicas_500rps"), 9, "x", NULL), 0);
+	read_file(w, "pairs.csv", &text);
+	assert_non_null(strstr(text.data, "\nempty,score,r1__none1__1replicas_500rps,"));
+	assert_non_null(strstr(text.data, "\nempty,augment,r1__none2__1replicas_500rps,"));
+	read_file(w, "runs.csv", &text);
+	assert_non_null(strstr(text.data, ",0,0,1,2027-01-15T08:00:00Z,traces/r1__none1__"));
+	assert_non_null(strstr(text.data, ",0,1,1,2027-01-15T08:00:00Z,traces/r1__none2__"));
+	assert_int_equal(open_as(w, PLAN "gates: {action: keep}\n", NULL), 0);
+	assert_int_equal(km_folder_tables(w->f, NULL), 0);
+	read_file(w, "pairs.csv", &text);
+	assert_non_null(strstr(text.data, "\nempty,score,r1__none2__1replicas_500rps,"));
+	km_buf_fini(&text);
+}
+
 static void without_a_baseline_there_is_no_slowdown(void **state)
 {
 	struct world *w = *state;
@@ -385,6 +407,7 @@ int main(void)
 		IN_A_FOLDER(gated_attempts_are_counted_across_processes),
 		IN_A_FOLDER(the_tables_are_a_dataset),
 		IN_A_FOLDER(without_a_baseline_there_is_no_slowdown),
+		IN_A_FOLDER(kept_runs_with_a_gate_are_marked_in_both_tables),
 		IN_A_FOLDER(without_counters_there_are_no_pairs),
 		IN_A_FOLDER(the_tables_do_not_depend_on_the_order_of_the_runs),
 	};

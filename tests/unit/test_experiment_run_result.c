@@ -80,6 +80,28 @@ static void numbers_are_those_worked_out_by_hand(void **state)
 	km_runs_fini(&all);
 }
 
+/* As in runs.csv: it is a run of its condition, and no measure of others. */
+static void a_gated_run_is_a_baseline_only_where_there_is_no_other(void **state)
+{
+	struct km_runs all = { .count = 0 };
+	struct km_run_result r;
+
+	(void)state;
+	runs_add(&all, runs_one(1, "", 0, "", 9));
+	runs_add(&all, runs_one(1, "cpu", 100, "target", 4));
+	(void)snprintf(all.run[0].gate, sizeof(all.run[0].gate), "busy");
+	summarise(&all, &r);
+	assert_true(condition(&r, "no interference")->baseline_ms == 9);
+	km_run_result_fini(&r);
+	runs_add(&all, runs_one(2, "", 0, "", 0.5));
+	summarise(&all, &r);
+	assert_true(condition(&r, "no interference")->runs == 2);
+	assert_true(condition(&r, "no interference")->baseline_ms == 0.5);
+	assert_true(condition(&r, "cpu 100 % on target")->baseline_ms == 0.5);
+	km_run_result_fini(&r);
+	km_runs_fini(&all);
+}
+
 static void slowdowns_are_the_worlds(void **state)
 {
 	struct km_run_result r;
@@ -312,6 +334,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_those_worked_out_by_hand),
+		cmocka_unit_test(a_gated_run_is_a_baseline_only_where_there_is_no_other),
 		cmocka_unit_test(slowdowns_are_the_worlds),
 		cmocka_unit_test(nothing_made_is_no_result),
 		TEST(what_is_on_disk_is_read),

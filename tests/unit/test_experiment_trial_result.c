@@ -82,6 +82,25 @@ static void numbers_are_those_worked_out_by_hand(void **state)
 	km_plays_fini(&p);
 }
 
+static void a_gated_play_alone_counts_only_where_there_is_no_other(void **state)
+{
+	struct km_trial_result r;
+	struct km_plays p;
+
+	(void)state;
+	km_plays_init(&p);
+	world_add(&p, world_play(1, 0, KM_TRIAL_ALONE, 0, 0, 9));
+	world_add(&p, world_play(1, 0, KM_TRIAL_ALONE, 0, 1, 7));
+	(void)snprintf(p.play[0].gate, sizeof(p.play[0].gate), "foreign CPUs");
+	(void)snprintf(p.play[1].gate, sizeof(p.play[1].gate), "foreign CPUs");
+	world_add(&p, world_play(2, 0, KM_TRIAL_ALONE, 0, 0, 0.5));
+	summarise(&p, &r);
+	assert_true(r.alone_plays[0] == 1 && r.alone_ms[0] == 0.5);
+	assert_true(r.alone_plays[1] == 1 && r.alone_ms[1] == 7);
+	km_trial_result_fini(&r);
+	km_plays_fini(&p);
+}
+
 static void a_difference_that_is_there_is_shown(void **state)
 {
 	struct km_trial_result r;
@@ -247,6 +266,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_those_worked_out_by_hand),
+		cmocka_unit_test(a_gated_play_alone_counts_only_where_there_is_no_other),
 		cmocka_unit_test(a_difference_that_is_there_is_shown),
 		cmocka_unit_test(where_there_is_none_none_is_shown),
 		cmocka_unit_test(the_same_plays_give_the_same_bits),
