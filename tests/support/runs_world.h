@@ -58,7 +58,7 @@ static inline void runs_add(struct km_runs *all, struct km_run_record r)
 	struct km_run_record *grown = reallocarray(all->run, all->count + 1, sizeof(*all->run));
 
 	if (grown == NULL)
-		return;
+		abort();
 	r.start_unix_ms = 1790000000000 + (int64_t)all->count * 20000;
 	all->run = grown;
 	all->run[all->count++] = r;
