@@ -28,7 +28,8 @@ static const struct rig_hierarchy places[] = {
 	{ .root = "cpuset", .cpuset = true },
 	{ .root = "cpuacct", .usage = true },
 	{ .root = "cpu", .no_load = true },
-	{ .root = "cpu,cpuacct", .usage = true, .no_load = true },
+	/* its count is without the generator's */
+	{ .root = "cpu,cpuacct", .no_load = true },
 	{ .root = "unified", .v2 = true, .usage = true },
 	{ .root = ".", .v2 = true, .usage = true, .cpuset = true },
 };
@@ -150,6 +151,15 @@ static bool v2_gives_cpuset(const char *root)
 	return gives;
 }
 
+/* Where cpu and cpuacct are one hierarchy, their own names are links to it: groups made there would
+ * be found to exist already, and removed. */
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 /* Is it mounted here? Then *h is it, with its whole path. */
 static bool is_there(const struct rig_hierarchy *place, const char *cgroupfs,
                      struct rig_hierarchy *h)
@@ -161,6 +171,8 @@ static bool is_there(const struct rig_hierarchy *place, const char *cgroupfs,
 	            ? snprintf(h->root, sizeof(h->root), "%s", cgroupfs)
 	            : snprintf(h->root, sizeof(h->root), "%s/%s", cgroupfs, place->root);
 	if (n < 0 || (size_t)n >= sizeof(h->root))
+		return false;
+	if (strcmp(place->root, ".") != 0 && is_link(h->root))
 		return false;
 	return has(h->root, h->v2 ? "cgroup.controllers" : "cgroup.procs");
 }

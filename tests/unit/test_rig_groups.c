@@ -145,6 +145,41 @@ static void accounting_alone_is_said(void **state)
 	tree_fini(&t);
 }
 
+/* As systemd mounts v1: "cpu" and "cpuacct" are links to "cpu,cpuacct". */
+static void one_hierarchy_of_two_names_has_its_groups_once(void **state)
+{
+	struct tree t;
+	struct km_node_settings node[2];
+	struct rig_entrance entrance;
+	struct rig_groups g;
+	const char *const *list;
+	char link[PATH_MAX];
+
+	(void)state;
+	two_nodes(node);
+	tree_init(&t);
+	tree_dir(&t, "cpu,cpuacct");
+	tree_put(&t, "cpu,cpuacct/cgroup.procs", "\n");
+	tree_dir(&t, "unified");
+	tree_put(&t, "unified/cgroup.controllers", "\n");
+	(void)snprintf(link, sizeof(link), "%s/cpu", t.root);
+	assert_int_equal(symlink("cpu,cpuacct", link), 0);
+	(void)snprintf(link, sizeof(link), "%s/cpuacct", t.root);
+	assert_int_equal(symlink("cpu,cpuacct", link), 0);
+	rig_groups_open(&g, t.root, "base", node, 2, NULL);
+	assert_int_equal(g.count, 2);
+	assert_string_equal(g.why_not, "");
+	assert_true(exists(&t, "cpu,cpuacct/base/node-a"));
+	list = rig_groups_entrance(&g, RIG_GROUP_LOAD, &entrance);
+	assert_non_null(strstr(list[0], "/unified/base/_load/cgroup.procs"));
+	assert_null(list[1]);
+	/* the generator is in the one and not in the other */
+	tree_put(&t, "cpu,cpuacct/base/cpuacct.usage", "1234567\n");
+	tree_put(&t, "unified/base/cpu.stat", "usage_usec 1500\n");
+	assert_true(rig_groups_cpu_ns(&g) == 1.5e6);
+	tree_fini(&t);
+}
+
 static void where_none_can_be_made_there_are_none(void **state)
 {
 	struct tree t;
@@ -245,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_process_line_is_read),
 		cmocka_unit_test(our_own_name_is_alive_and_others_are_dead),
 		cmocka_unit_test(accounting_alone_is_said),
+		cmocka_unit_test(one_hierarchy_of_two_names_has_its_groups_once),
 		cmocka_unit_test(where_none_can_be_made_there_are_none),
 		cmocka_unit_test(a_v2_without_cpuset_accounts),
 		cmocka_unit_test(a_v2_that_takes_no_cpus_accounts),
