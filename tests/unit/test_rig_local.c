@@ -332,6 +332,27 @@ static void a_stop_ends_a_load(void **state)
 	assert_int_equal(km_rig_wait(w->rig, LONG, &err), -EINTR);
 }
 
+/* Stopped while it prepares its memory it has nothing to report. */
+static void a_stressor_that_was_started_is_at_work(void **state)
+{
+	struct world *w = *state;
+	struct km_stress_result stress = { .seconds = NAN };
+	struct km_err err = { .code = 0 };
+	size_t count;
+
+	must_open(w, FAKES "vegeta.sh", "", "");
+	if (km_rig_stress_start(w->rig, 0, KM_STRESS_L3, 10, &err) != 0 ||
+	    km_rig_stress_stop(w->rig, &stress, 1, &count, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(stress.kind, KM_STRESS_L3);
+	assert_true(stress.working_set_bytes > 0);
+	/* and whoever cannot wait for it does not */
+	assert_int_equal(eventfd_write(w->stop_fd, 1), 0);
+	assert_int_equal(km_rig_stress_start(w->rig, 0, KM_STRESS_L3, 10, &err), -EINTR);
+	assert_int_equal(km_rig_stress_stop(w->rig, NULL, 0, &count, &err), 0);
+	assert_int_equal(count, 0);
+}
+
 static void a_dead_stressor_ends_a_wait(void **state)
 {
 	struct world *w = *state;
@@ -409,6 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_generator_that_does_not_work_says_why, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_ends_a_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stressor_that_was_started_is_at_work, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_stressor_ends_a_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_target_that_does_not_serve_is_refused, set_up,
 		                                tear_down),
