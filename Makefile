@@ -180,6 +180,14 @@ clean: ## remove build/
 
 # ---- rules -----------------------------------------------------------------------------------
 $(foreach r,$(PROGRAM_ROOMS),$(OBJ)/src/$(r)/%.o): ALL_CFLAGS += -DKM_VERSION='"$(VERSION)"'
+# A model, a recording says which version made it: what bears the version is compiled with each.
+VERSION_FILE := $(OBJ)/version
+$(VERSION_FILE): FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: FORCE
+FORCE:
+VERSIONED := $(shell grep -ls KM_VERSION $(foreach r,$(PROGRAM_ROOMS),src/$(r)/*.c))
+$(VERSIONED:%.c=$(OBJ)/%.o): $(VERSION_FILE)
 $(foreach r,$(CONVERSION_ROOMS),$(eval $(OBJ)/src/$(r)/%.o: WARN += -Wconversion))
 
 $(OBJ)/%.o: %.c | deps
