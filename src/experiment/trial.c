@@ -109,6 +109,9 @@ static int write_setup(const struct trial *t, struct km_err *err)
 	km_trial_setup_encode(&text, &setup);
 	rc = km_plays_put(t->o->dir, "setup.json", &text, err);
 	km_buf_fini(&text);
+	/* what the page says of the model, when the daemon is no more */
+	if (rc == 0 && t->daemon != NULL)
+		rc = km_plays_put(t->o->dir, "model.json", km_trial_daemon_card(t->daemon), err);
 	if (rc == 0 && snprintf(dir, sizeof(dir), "%s/trial", t->o->dir) >= (int)sizeof(dir))
 		rc = km_err_set(err, ENAMETOOLONG, "%.100s: too long", t->o->dir);
 	return rc == 0 ? experiment_keep_provenance(dir, &origin, err) : rc;
