@@ -87,8 +87,8 @@ void km_rig_close(struct km_rig *rig);
 const struct km_rig_facts *km_rig_facts(const struct km_rig *rig); /* borrowed */
 
 /*
- * Starts one stressor on all CPUs of a node; several may run. Locally it is at work afterwards, its
- * memory prepared. -EBUSY: too many; -ECHILD: it ended; -ETIMEDOUT; -EINTR.
+ * Starts one stressor on all CPUs of a node; several may run. It is at work afterwards, its memory
+ * prepared. -EBUSY: too many; -ECHILD: it ended; -ETIMEDOUT; -EINTR.
  */
 int km_rig_stress_start(struct km_rig *rig, size_t node, enum km_stress_kind kind,
                         unsigned level_pct, struct km_err *err) KM_MUST_CHECK;
