@@ -16,8 +16,10 @@
 
 #include <cmocka.h>
 
+#include "km/base/file.h"
 #include "km/experiment/daemon.h"
 #include "km/experiment/trial.h"
+#include "km/wire/pick.h"
 
 #include "support/extender_case.h"
 #include "support/fake_trial_rig.h"
@@ -230,6 +232,22 @@ static void plays_by_another_model(struct km_plays *plays, const char *dir)
 	assert_int_equal(km_plays_add(plays, dir, &r, NULL), 0);
 }
 
+/* What the page says of the model comes from there. */
+static void assert_model_is_kept(const char *dir)
+{
+	char path[160];
+	struct km_json_slice whole;
+	struct km_buf text;
+
+	(void)snprintf(path, sizeof(path), "%s/trial/model.json", dir);
+	km_buf_init(&text);
+	assert_int_equal(km_file_read(path, 1u << 20, &text, NULL), 0);
+	assert_int_equal(km_json_whole(text.data, text.len, &whole, NULL), 0);
+	assert_int_equal(km_json_pick(&whole, "loaded").kind, KM_JSON_TRUE);
+	assert_int_equal(km_json_pick(&whole, "windowSeconds").kind, KM_JSON_NUMBER);
+	km_buf_fini(&text);
+}
+
 /* The whole loop but for the rig: what the daemon says is what is done. */
 static void in_a_trial_the_arm_follows_the_daemon(void **state)
 {
@@ -262,6 +280,7 @@ static void in_a_trial_the_arm_follows_the_daemon(void **state)
 	o.dir = dir;
 	if (km_trial_run(&o, &err) != 0)
 		fail_msg("%s", err.text);
+	assert_model_is_kept(dir);
 	assert_true(fake.adopted == 0 && fake.window_before_stress == 0);
 	assert_int_equal(km_plays_read(dir, &plays, NULL), 0);
 	assert_int_equal(plays.count, 2 * 2 + 2);
