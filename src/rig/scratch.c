@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "groups.h"
 
@@ -29,6 +31,14 @@ void scratch_remove(const char *path)
 		(void)nftw(path, remove_entry, DIRS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
+/* In a directory where others may write, a name of ours proves nothing. */
+static bool is_ours(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
 static void clear_dead(const char *parent, const char *procfs)
 {
 	DIR *dir = opendir(parent);
@@ -39,7 +49,8 @@ static void clear_dead(const char *parent, const char *procfs)
 		char path[PATH_MAX];
 
 		if (rig_base_is_dead(procfs, e->d_name) &&
-		    snprintf(path, sizeof(path), "%s/%s", parent, e->d_name) < (int)sizeof(path))
+		    snprintf(path, sizeof(path), "%s/%s", parent, e->d_name) < (int)sizeof(path) &&
+		    is_ours(path))
 			scratch_remove(path);
 	}
 	if (dir != NULL)
@@ -62,7 +73,8 @@ int scratch_open(const char *parent, const char *procfs, char *out, size_t size,
 		out[0] = '\0';
 		return km_err_set(err, ENAMETOOLONG, "%.100s: path too long", whole);
 	}
-	scratch_remove(out); /* this process' own of before */
+	if (is_ours(out))
+		scratch_remove(out); /* this process' own of before */
 	if (mkdir(out, 0700) != 0) {
 		rc = km_err_errno(err, errno, "%.150s", out);
 		out[0] = '\0';

@@ -353,6 +353,28 @@ static void a_stressor_that_was_started_is_at_work(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* In /tmp anybody may make a name like ours. */
+static void only_what_is_a_dead_labs_own_is_removed(void **state)
+{
+	struct world *w = *state;
+	char path[PATH_MAX];
+
+	tree_dir(&w->t, RIG_GROUP_PREFIX "4194999-1");
+	tree_put(&w->t, RIG_GROUP_PREFIX "4194999-1/targets", "GET\n");
+	tree_put(&w->t, RIG_GROUP_PREFIX "4194999-2", "a file\n");
+	tree_dir(&w->t, "elsewhere");
+	(void)snprintf(path, sizeof(path), "%s/" RIG_GROUP_PREFIX "4194999-3", w->t.root);
+	assert_int_equal(symlink("elsewhere", path), 0);
+	must_open(w, FAKES "vegeta.sh", "", "");
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/elsewhere", w->t.root);
+	assert_int_equal(rmdir(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/" RIG_GROUP_PREFIX "4194999-2", w->t.root);
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/" RIG_GROUP_PREFIX "4194999-1", w->t.root);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void a_dead_stressor_ends_a_wait(void **state)
 {
 	struct world *w = *state;
@@ -431,6 +453,8 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_ends_a_load, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stressor_that_was_started_is_at_work, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(only_what_is_a_dead_labs_own_is_removed, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_stressor_ends_a_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_target_that_does_not_serve_is_refused, set_up,
