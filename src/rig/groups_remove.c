@@ -77,7 +77,8 @@ static void each_group(const char *dir, const void *ctx,
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is our own */
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (e->d_name[0] != '.' && e->d_type == DT_DIR)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    e->d_type == DT_DIR)
 			fn(dir, e->d_name, ctx);
 	}
 	if (d != NULL)

@@ -263,6 +263,7 @@ static void groups_of_the_dead_go_and_others_stay(void **state)
 	tree_put(&t, "cpuacct/cgroup.procs", "\n");
 	tree_dir(&t, "cpuacct/" RIG_GROUP_PREFIX "4194999-1");
 	tree_dir(&t, "cpuacct/" RIG_GROUP_PREFIX "4194999-1/node-a");
+	tree_dir(&t, "cpuacct/" RIG_GROUP_PREFIX "4194999-1/.hidden");
 	tree_dir(&t, "cpuacct/docker");
 	assert_int_equal(rig_base_name("/proc", self, sizeof(self), NULL), 0);
 	(void)snprintf(path, sizeof(path), "cpuacct/%s", self);
