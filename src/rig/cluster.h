@@ -10,7 +10,7 @@
 #define CLUSTER_GONE_NS      (60 * KM_NS_PER_S)  /* until what was deleted is gone */
 
 #define CLUSTER_TARGET_IMAGE "docker.io/library/nginx:1.26.3"
-#define CLUSTER_LAB_IMAGE    "kubemarla-lab:local" /* deploy/experiments/image.sh */
+#define CLUSTER_LAB_IMAGE    "kubemarla-lab:local" /* make lab-image */
 
 #define CLUSTER_POD_MAX      32 /* "stressor-4294967295" */
 

@@ -11,6 +11,7 @@
 #define ARGS_MAX 64
 #define OUT_MAX  ((size_t)1 << 20)
 #define POLL_NS  (300 * KM_NS_PER_MS)
+#define DIGITS   "0123456789"
 
 int cluster_kubectl_start(struct km_rig *rig, const char *const *args, const struct km_buf *input,
                           struct km_child **out, struct km_err *err)
@@ -53,6 +54,17 @@ int cluster_kubectl_start(struct km_rig *rig, const char *const *args, const str
 	return rc;
 }
 
+/* The first line says most, unless it is one of the client library's log: "E1130 15:33:31.851748".
+ */
+static const char *why_failed(const struct km_child *c, char words[KM_CHILD_WORDS_MAX + 1])
+{
+	const char *first = km_child_words(c, true, words);
+
+	if (strchr("EWIF", first[0]) != NULL && strspn(first + (first[0] != '\0'), DIGITS) == 4)
+		return km_child_words(c, false, words);
+	return first;
+}
+
 int cluster_kubectl(struct km_rig *rig, const char *const *args, const struct km_buf *input,
                     int64_t limit_ns, bool looped, struct km_buf *out, struct km_err *err)
 {
@@ -69,8 +81,7 @@ int cluster_kubectl(struct km_rig *rig, const char *const *args, const struct km
 	if (rc == -ETIMEDOUT)
 		(void)km_err_prefix(err, "kubectl %s", args[0]);
 	if (rc == 0 && !km_child_succeeded(c))
-		rc = km_err_set(err, EIO, "kubectl %s: %s", args[0],
-		                km_child_words(c, true, words));
+		rc = km_err_set(err, EIO, "kubectl %s: %s", args[0], why_failed(c, words));
 	if (rc == 0 && out != NULL) {
 		km_buf_append(out, km_child_output(c)->data, km_child_output(c)->len);
 		if (!km_buf_ok(out))

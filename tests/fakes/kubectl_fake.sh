@@ -7,7 +7,7 @@
 #   calls       all calls so far, a line each       applied      all manifests so far
 #   namespace   answer about the namespace          phase        answer about pods' phases
 #   load        log of the Job's pod                port         nodePort of the Service
-#   no-node, no-rollout, no-report, die: if they exist, that goes wrong
+#   no-api, no-node, no-rollout, no-report, die: if they exist, that goes wrong
 set -eu
 state=${KUBECTL_FAKE:?wants a directory}
 
@@ -41,6 +41,10 @@ follow() { # POD
 	[ -f "$state/no-report" ] || answer report '{"kind":"l2","intensity":50,"cpus":"0-2","seconds":3,"dutyRatio":0.5,"opsPerSecond":7,"bytesPerSecond":448,"workingSetBytes":4096,"unit":"cache lines","cachesAssumed":false}'
 	echo
 }
+
+# As kubectl itself tells it: its library's log first.
+[ ! -f "$state/no-api" ] || fail 'E1130 15:33:31.851748   29066 memcache.go:265] "Unhandled Error" err="dial tcp"
+The connection to the server localhost:8080 was refused - did you specify the right host or port?'
 
 case $* in
 'get nodes '*) [ ! -f "$state/no-node" ] || fail 'Error from server (NotFound): nodes "m02" not found' ;;

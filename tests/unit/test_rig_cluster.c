@@ -207,6 +207,7 @@ static void what_goes_wrong_is_told(void **state)
 		const char *want;
 	} rows[] = {
 		{ "no-node", "", "", -EIO, "nodes \"m02\" not found" },
+		{ "no-api", "", "", -EIO, "kubectl get: The connection to the server" },
 		{ "namespace", "lab-x shop", "", -EEXIST, "is there and not ours" },
 		{ "namespace", "lab-x ", "", -EEXIST, "is there and not ours" },
 		{ NULL, NULL, "load: {generator: wrk}\n", -EINVAL, "saw wrk, want vegeta" },
