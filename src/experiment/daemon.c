@@ -12,6 +12,7 @@
 #include "km/base/clock.h"
 #include "km/base/file.h"
 #include "km/base/num.h"
+#include "km/stress/stress.h"
 #include "km/wire/client_answers.h"
 #include "km/wire/pick.h"
 
@@ -159,22 +160,21 @@ static int find_program(const char *asked, char *out, size_t size, struct km_err
 /* Off the nodes' CPUs when any are left, so that it disturbs what is measured the least. */
 static bool spare_cpus(const struct km_plan *p, struct km_cpuset *out)
 {
-	bool any = false;
-	long count = sysconf(_SC_NPROCESSORS_ONLN);
+	struct km_cpuset allowed;
 
 	memset(out, 0, sizeof(*out));
-	for (long cpu = 0; cpu < count && cpu < KM_CPU_MAX; cpu++) {
+	/* not as many as are online: numbers have gaps, and not all may be used */
+	if (km_stress_allowed(&allowed, NULL) != 0)
+		return false;
+	km_cpuset_each (cpu, &allowed) {
 		bool used = false;
 
 		for (size_t i = 0; i < p->node_count; i++)
-			used |= !p->node[i].cpus_given ||
-			        km_cpuset_has(&p->node[i].cpus, (unsigned)cpu);
-		if (!used) {
-			km_cpuset_add(out, (unsigned)cpu);
-			any = true;
-		}
+			used |= !p->node[i].cpus_given || km_cpuset_has(&p->node[i].cpus, cpu);
+		if (!used)
+			km_cpuset_add(out, cpu);
 	}
-	return any;
+	return km_cpuset_count(out) > 0;
 }
 
 int daemon_lives(struct km_trial_daemon *d, struct km_err *err)
