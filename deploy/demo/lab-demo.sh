@@ -49,7 +49,8 @@ fi
 
 mkdir -p "$dir"
 plan=$dir.yaml
-sed "s/cpus: \"0\"/cpus: \"$1\"/; s/cpus: \"1\"/cpus: \"$2\"/g; s/generator: vegeta/generator: $generator/" \
+# The second one first: what it becomes is never 0, what 0 becomes may be 1.
+sed "s/cpus: \"1\"/cpus: \"$2\"/g; s/cpus: \"0\"/cpus: \"$1\"/g; s/generator: vegeta/generator: $generator/" \
 	"$example" >"$plan"
 
 # ---- run, train, report -------------------------------------------------------------------------
