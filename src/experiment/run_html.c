@@ -13,6 +13,7 @@
 
 #define PATH_BYTES       4096
 #define PROVENANCE_BYTES (1u << 20)
+#define TITLE_MAX        (KM_LEAVES_VALUE_MAX + 16)
 
 /* ---- conditions ---- */
 
@@ -262,20 +263,35 @@ static void put_leaf(void *ctx, const char *path, const char *value)
 	km_page_term(ctx, path, value);
 }
 
-static void put_setup(struct km_page *p, const char *dir)
+static void take_name(void *ctx, const char *path, const char *value)
+{
+	if (strcmp(path, "name") == 0)
+		(void)snprintf(ctx, TITLE_MAX, "Experiment: %s", value);
+}
+
+/* Hands every leaf of the folder's provenance to `leaf`. returns 0, or why there is none. */
+static int read_provenance(const char *dir, km_leaf_fn *leaf, void *ctx)
 {
 	char path[PATH_BYTES];
 	struct km_buf text;
+	int rc;
 
-	km_page_section(p, "Set-up");
 	km_buf_init(&text);
 	(void)snprintf(path, sizeof(path), "%s/provenance.json", dir);
+	rc = km_file_read(path, PROVENANCE_BYTES, &text, NULL);
+	if (rc == 0)
+		rc = km_json_leaves(text.data, text.len, leaf, ctx, NULL);
+	km_buf_fini(&text);
+	return rc;
+}
+
+static void put_setup(struct km_page *p, const char *dir)
+{
+	km_page_section(p, "Set-up");
 	km_page_terms_begin(p);
-	if (km_file_read(path, PROVENANCE_BYTES, &text, NULL) != 0 ||
-	    km_json_leaves(text.data, text.len, put_leaf, p, NULL) != 0)
+	if (read_provenance(dir, put_leaf, p) != 0)
 		km_page_term(p, "provenance.json", "not there, or not readable");
 	km_page_terms_end(p);
-	km_buf_fini(&text);
 }
 
 static void put_notes(struct km_page *p, const struct km_run_result *r)
@@ -302,12 +318,14 @@ static void put_notes(struct km_page *p, const struct km_run_result *r)
 int km_run_result_html(const struct km_run_result *r, const char *dir,
                        const struct km_plotter *plotter, struct km_buf *out, struct km_err *missing)
 {
+	char title[TITLE_MAX] = "Experiment";
 	char subtitle[128];
 	struct km_page p;
 
+	(void)read_provenance(dir, take_name, title); /* without one it has no name */
 	(void)snprintf(subtitle, sizeof(subtitle), "%zu runs in %zu conditions, %zu attempts again",
 	               r->runs, r->conditions, r->gated);
-	km_page_begin(&p, out, plotter, "Experiment", subtitle);
+	km_page_begin(&p, out, plotter, title, subtitle);
 	km_page_section(&p, "Slowdown by interference");
 	plot_conditions(&p, r);
 	put_conditions(&p, r);

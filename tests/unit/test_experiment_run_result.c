@@ -294,6 +294,7 @@ static void the_page_hides_nothing(void **state)
 	want(&out, "counts differ");
 	want(&out, "1 runs have no trace that can be read");
 	want(&out, "A CPU of &lt;somebody&gt;");
+	want(&out, "<title>Experiment: t</title>");
 	want(&out, "1 attempts were made again, 1 runs are kept");
 	want(&out, "l3 100 % on other");
 	for (size_t i = 0; i < all.count; i++)
