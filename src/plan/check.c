@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What no single key of a plan can tell. Entry: plan_check. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "plan_internal.h"
+
+/* A stressor's pod ends by itself after an hour (deploy/experiments/stressor.yaml), of which pods
+ * may need some to come up. */
+#define STRESSOR_S 3000.0
 
 /* Line of section.key, 0 when the file does not have it. */
 static uint32_t line_of(const struct km_tree *root, const char *section, const char *key)
@@ -26,6 +31,13 @@ static int check_nodes(struct km_conf_ctx *c, struct km_plan *p, const struct km
 	for (size_t i = 0; i < p->node_count; i++) {
 		const struct km_node_settings *n = &p->node[i];
 
+		/* directories and words of a command line: "..", "-o" and "_load" are others */
+		if (!isalnum((unsigned char)n->name[0])) {
+			return km_conf_fail(c, line,
+			                    "nodes[%zu].name: saw %.60s, want a letter or a digit "
+			                    "first",
+			                    i, n->name);
+		}
 		if (p->mode == KM_PLAN_LOCAL &&
 		    (!n->cpus_given || km_cpuset_count(&n->cpus) == 0)) {
 			return km_conf_fail(c, line,
@@ -82,6 +94,20 @@ static int check_on(struct km_conf_ctx *c, struct km_plan *p, const struct km_tr
 	return 0;
 }
 
+/* Replicas of a service on this machine take ports in turn. */
+static int check_ports(struct km_conf_ctx *c, struct km_plan *p, const struct km_tree *root)
+{
+	unsigned most = p->trial.replicas;
+
+	for (size_t i = 0; i < p->matrix.replicas_count; i++)
+		most = p->matrix.replicas[i] > most ? p->matrix.replicas[i] : most;
+	if (p->target.port == 0 || p->target.port + most - 1 <= UINT16_MAX)
+		return 0;
+	return km_conf_fail(c, line_of(root, "target", "port"),
+	                    "target.port: saw %u, want at most %u: %u replicas take one each",
+	                    p->target.port, UINT16_MAX + 1 - most, most);
+}
+
 static int check_load(struct km_conf_ctx *c, struct km_plan *p, const struct km_tree *root)
 {
 	const struct km_plan_load *l = &p->load;
@@ -133,6 +159,32 @@ static int check_times(struct km_conf_ctx *c, struct km_plan *p, const struct km
 	return 0;
 }
 
+static int check_stressors_life(struct km_conf_ctx *c, struct km_plan *p,
+                                const struct km_tree *root)
+{
+	const struct km_plan_times *t = &p->times;
+	const struct {
+		const char *section;
+		int64_t ns;
+	} lives[] = {
+		{ "times", t->warm_up_ns + t->before_ns + t->settle_ns + t->during_ns },
+		{ "trial",
+		  2 * t->warm_up_ns + p->trial.window_ns + t->settle_ns + p->trial.during_ns },
+	};
+
+	for (size_t i = 0; p->mode == KM_PLAN_CLUSTER && i < KM_ARRAY_LEN(lives); i++) {
+		double seconds = (double)lives[i].ns / 1e9;
+
+		if (seconds > STRESSOR_S) {
+			return km_conf_fail(c, line_of(root, lives[i].section, NULL),
+			                    "%s: saw %gs of interference at a time, want at most "
+			                    "%gs (mode cluster)",
+			                    lives[i].section, seconds, STRESSOR_S);
+		}
+	}
+	return 0;
+}
+
 static int check_kpi(struct km_conf_ctx *c, struct km_plan *p, const struct km_tree *root)
 {
 	bool url = p->kpi.prometheus[0] != '\0';
@@ -179,7 +231,8 @@ int plan_check(struct km_conf_ctx *c, struct km_plan *p, const struct km_tree *r
 {
 	static int (*const checks[])(struct km_conf_ctx *, struct km_plan *,
 	                             const struct km_tree *) = {
-		check_nodes, check_on, check_load, check_times, check_kpi, check_count, fill_trial,
+		check_nodes,          check_on,  check_ports, check_load, check_times,
+		check_stressors_life, check_kpi, check_count, fill_trial,
 	};
 	int rc = 0;
 

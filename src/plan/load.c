@@ -12,6 +12,7 @@
 
 #define TRACE_LINE_MAX 256
 #define TRACE_S_MAX    86400.0
+#define LATE_S         1 /* that a part may take longer than it should */
 
 struct parts {
 	struct km_load_part *part;
@@ -79,6 +80,63 @@ int km_plan_load_parts(const struct km_plan *p, double rps, int64_t duration_ns,
 		add(&a, a.left_ns, 1);
 	*count = a.count;
 	return a.full ? -E2BIG : 0;
+}
+
+static int check_parts(const char *path, const struct km_load_part *part, size_t count,
+                       struct km_err *err)
+{
+	bool sends = false;
+
+	for (size_t i = 0; i < count; i++) {
+		double seconds = (double)part[i].duration_ns / 1e9;
+
+		/* a generator that waits for its first request is late for the next part */
+		if (part[i].rps > 0 && 1 / part[i].rps > seconds + LATE_S) {
+			return km_err_set(
+				err, EINVAL,
+				"%.80s: load: saw %gs at %g requests/s, want time for one "
+				"request, or a factor of 0",
+				path, seconds, part[i].rps);
+		}
+		sends |= part[i].rps > 0;
+	}
+	if (!sends)
+		return km_err_set(err, EINVAL, "%.80s: load: saw a profile that sends nothing",
+		                  path);
+	return 0;
+}
+
+int plan_check_parts(const char *path, const struct km_plan *p, struct km_err *err)
+{
+	const struct {
+		int64_t duration_ns;
+		const double *rps;
+		size_t count;
+	} loads[] = {
+		{ p->times.during_ns, p->matrix.rps, p->matrix.rps_count },
+		{ p->trial.during_ns, &p->trial.rps, 1 },
+	};
+	struct km_load_part *part = calloc(KM_PLAN_PARTS_MAX, sizeof(*part));
+	int rc = 0;
+
+	if (part == NULL)
+		return km_err_set(err, ENOMEM, "%.80s: out of memory", path);
+	for (size_t i = 0; i < KM_ARRAY_LEN(loads); i++) {
+		for (size_t k = 0; rc == 0 && k < loads[i].count; k++) {
+			size_t count = 0;
+
+			rc = km_plan_load_parts(p, loads[i].rps[k], loads[i].duration_ns, part,
+			                        KM_PLAN_PARTS_MAX, &count);
+			rc = rc == 0 ? check_parts(path, part, count, err)
+			             : km_err_set(err, EINVAL,
+			                          "%.80s: load.profile: saw more than %d parts in "
+			                          "%gs, want fewer",
+			                          path, KM_PLAN_PARTS_MAX,
+			                          (double)loads[i].duration_ns / 1e9);
+		}
+	}
+	free(part);
+	return rc;
 }
 
 static int trace_line(const char *path, size_t number, const char *line, struct km_plan_load *l,

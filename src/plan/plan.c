@@ -93,6 +93,8 @@ int km_plan_load(const char *path, struct km_plan **out, struct km_err *err)
 		free(trace);
 	}
 	if (rc == 0)
+		rc = plan_check_parts(path, p, err);
+	if (rc == 0)
 		*out = p;
 	else
 		km_plan_free(p);

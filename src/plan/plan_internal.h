@@ -22,6 +22,9 @@ km_conf_parse_fn plan_parse_target_node, plan_parse_load_cpus, plan_parse_record
 /* What only the whole can tell, and defaults that follow from other keys. `root` for lines. */
 int plan_check(struct km_conf_ctx *c, struct km_plan *p, const struct km_tree *root);
 
+/* Can the load be made at every rate? -EINVAL says what it cannot be. */
+int plan_check_parts(const char *path, const struct km_plan *p, struct km_err *err) KM_MUST_CHECK;
+
 /* Reads "seconds,factor" lines into p->load.trace. */
 int plan_read_trace(const char *path, struct km_plan *p, struct km_err *err) KM_MUST_CHECK;
 

@@ -10,7 +10,6 @@
 
 #include "cluster.h"
 
-#define PARTS_MAX     ((size_t)2 * KM_PLAN_STEPS_MAX)
 #define LATE_S        60 /* of the Job behind its duration */
 #define NUMBER_MAX    48
 #define NOTHING_MILLI 1 /* a thousandth of a request per second is none */
@@ -61,14 +60,14 @@ static void put_part(struct km_json *j, const struct km_load_part *part)
 static int put_args(const struct km_rig *rig, const struct km_load_spec *spec, struct km_buf *out,
                     struct km_err *err)
 {
-	struct km_load_part *part = calloc(PARTS_MAX, sizeof(*part));
+	struct km_load_part *part = calloc(KM_PLAN_PARTS_MAX, sizeof(*part));
 	const struct km_load_part warm_up = { spec->warm_up_ns,
 		                              spec->warm_up_ns > 0 ? spec->rps : 0 };
 	struct km_json j = km_json_to(out);
 	char connections[NUMBER_MAX];
 	size_t parts = 0;
 	int rc = part != NULL ? km_plan_load_parts(rig->plan, spec->rps, spec->duration_ns, part,
-	                                           PARTS_MAX, &parts)
+	                                           KM_PLAN_PARTS_MAX, &parts)
 	                      : -ENOMEM;
 
 	(void)snprintf(connections, sizeof(connections), "%u", rig->plan->load.connections);

@@ -21,7 +21,6 @@
 #define LATE_NS     ((REQUEST_S + 10) * KM_NS_PER_S) /* of the generator behind its duration */
 #define REPORT_NS   (60 * KM_NS_PER_S)
 #define OUT_MAX     ((size_t)1 << 20)
-#define PARTS_MAX   ((size_t)2 * KM_PLAN_STEPS_MAX)
 #define RR_PRIORITY 1
 #define NUMBER_MAX  48
 
@@ -155,10 +154,10 @@ static int report(struct km_rig *rig, size_t files, struct km_load_result *out, 
 static int attack_all(struct km_rig *rig, const struct km_load_spec *spec, const char *targets,
                       size_t *files, struct km_err *err)
 {
-	struct km_load_part *part = calloc(PARTS_MAX, sizeof(*part));
+	struct km_load_part *part = calloc(KM_PLAN_PARTS_MAX, sizeof(*part));
 	size_t parts = 0;
 	int rc = part != NULL ? km_plan_load_parts(rig->plan, spec->rps, spec->duration_ns, part,
-	                                           PARTS_MAX, &parts)
+	                                           KM_PLAN_PARTS_MAX, &parts)
 	                      : -ENOMEM;
 
 	*files = 0;

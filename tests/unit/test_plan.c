@@ -105,6 +105,14 @@ static void bad_plans_are_refused_by_name(void **state)
 		  "both have CPU 0" },
 		{ "name: t\nnodes: [{name: a, cpus: 0}, {name: a, cpus: 1}]\n", "saw a again" },
 		{ "name: t\nnodes: [{name: a, cpus: 0, cgroup: /x}]\n", "groups of its own" },
+		{ "name: t\nnodes: [{name: _load, cpus: 0}]\n",
+		  "nodes[0].name: saw _load, want a letter or a digit first" },
+		{ "name: t\nnodes: [{name: a, cpus: 0}, {name: \"..\", cpus: 1}]\n",
+		  "saw .., want" },
+		{ HEAD "target: {port: 65530}\nmatrix: {replicas: [1, 16]}\n",
+		  "p.yaml:3: target.port: saw 65530, want at most 65520" },
+		{ HEAD "mode: cluster\ntimes: {before: 30m, during: 30m}\n",
+		  "times: saw 3602s of interference at a time" },
 		{ HEAD "matrx: {}\n", "p.yaml:3: matrx: no such key, did you mean matrix?" },
 		{ HEAD "matrix: {level: [1]}\n", "did you mean matrix.levels?" },
 		{ HEAD "wholly: 1\n", "see docs/PLANS.md" },
@@ -374,6 +382,40 @@ static void a_trace_lies_beside_its_plan(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void a_load_that_cannot_be_made_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} row[] = {
+		{ "load: {profile: stepped, steps: [0, 0]}\n", "a profile that sends nothing" },
+		{ "load: {profile: stepped, steps: [1, 0.0001]}\n",
+		  "saw 4s at 0.05 requests/s, want time for one" },
+		{ "load: {profile: bursty, burst: {length: 10ms, every: 20ms}}\n"
+		  "times: {during: 1h}\n",
+		  "more than 2000 parts in 3600s" },
+	};
+	char dir[] = "/tmp/km_plan_XXXXXX";
+	char path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/p.yaml", dir);
+	for (size_t i = 0; i < KM_ARRAY_LEN(row); i++) {
+		struct km_err err = { .code = 0 };
+		struct km_plan *p = NULL;
+		char text[400];
+
+		(void)snprintf(text, sizeof(text), "%s%s", HEAD, row[i].text);
+		assert_int_equal(km_file_write_atomic(path, text, strlen(text), NULL), 0);
+		assert_int_equal(km_plan_load(path, &p, &err), -EINVAL);
+		assert_null(p);
+		if (strstr(err.text, row[i].want) == NULL)
+			fail_msg("row %zu: %s", i, err.text);
+	}
+	(void)unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +429,7 @@ int main(void)
 		cmocka_unit_test(what_changes_a_run_changes_the_hash),
 		cmocka_unit_test(profiles_are_parts_that_fill_the_run),
 		cmocka_unit_test(a_trace_lies_beside_its_plan),
+		cmocka_unit_test(a_load_that_cannot_be_made_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -23,6 +23,7 @@
 #define KM_PLAN_LIST_MAX     16 /* entries of one list of the matrix */
 #define KM_PLAN_REPLICAS_MAX 16
 #define KM_PLAN_STEPS_MAX    1000  /* changes of the rate in one run */
+#define KM_PLAN_PARTS_MAX    2000  /* of a run's load, each at one rate */
 #define KM_PLAN_RUNS_MAX     10000 /* of a whole plan */
 #define KM_PLAN_ID_MAX       96    /* of a run, with its NUL */
 #define KM_PLAN_ON_MAX       33    /* a word of matrix.on, with its NUL */
@@ -174,7 +175,8 @@ struct km_load_part {
 };
 
 /*
- * Reads and validates a plan. A load trace is looked for beside the plan.
+ * Reads and validates a plan. A load trace is looked for beside the plan; the load has to be one
+ * that can be made.
  * returns 0 and *out owned (km_plan_free); -EINVAL "FILE:LINE: key: saw ..., want ..."; -ENOMEM;
  * another errno of a file.
  */
