@@ -53,7 +53,8 @@ struct measured {
 /* What stress-ng is called with; texts live as long as this. */
 struct call {
 	char *argv[WORDS_MAX];
-	char word[WORDS_MAX][64];
+	char word[WORDS_MAX][32];
+	struct km_buf cpus; /* a list of many is no word */
 	size_t words;
 };
 
@@ -75,15 +76,20 @@ const char *lab_rate(double value, const char *unit, char *out, size_t size)
 	return out;
 }
 
-static void add_word(struct call *call, const char *word)
+static void add_text(struct call *call, char *text)
 {
 	if (call->words + 1 < WORDS_MAX) {
-		char *to = call->word[call->words];
-
-		(void)snprintf(to, sizeof(call->word[0]), "%s", word);
-		call->argv[call->words++] = to;
+		call->argv[call->words++] = text;
 		call->argv[call->words] = NULL;
 	}
+}
+
+static void add_word(struct call *call, const char *word)
+{
+	char *to = call->word[call->words];
+
+	(void)snprintf(to, sizeof(call->word[0]), "%s", word);
+	add_text(call, to);
 }
 
 static void add_option(struct call *call, const char *option, const char *value)
@@ -94,14 +100,13 @@ static void add_option(struct call *call, const char *option, const char *value)
 
 static void make_call(const struct km_stress_options *o, double seconds, struct call *call)
 {
-	struct km_buf cpus;
 	char count[16];
 	char timeout[24];
 	char load[16];
 
 	memset(call, 0, sizeof(*call));
-	km_buf_init(&cpus);
-	km_cpuset_format(o->cpus, &cpus);
+	km_buf_init(&call->cpus);
+	km_cpuset_format(o->cpus, &call->cpus);
 	(void)snprintf(count, sizeof(count), "%u", km_cpuset_count(o->cpus));
 	(void)snprintf(timeout, sizeof(timeout), "%.0fs", ceil(seconds));
 	(void)snprintf(load, sizeof(load), "%u", o->level_pct);
@@ -114,11 +119,12 @@ static void make_call(const struct km_stress_options *o, double seconds, struct 
 		add_option(call, nearest[o->kind].more, nearest[o->kind].value);
 	if (o->kind == KM_STRESS_CPU) /* the others are all or nothing */
 		add_option(call, "--cpu-load", load);
-	add_option(call, "--taskset", km_buf_cstr(&cpus));
+	(void)km_buf_cstr(&call->cpus); /* ends it with NUL */
+	add_word(call, "--taskset");
+	add_text(call, call->cpus.data);
 	add_option(call, "--timeout", timeout);
 	add_word(call, "--metrics");
 	add_option(call, "--yaml", "/dev/fd/3");
-	km_buf_fini(&cpus);
 }
 
 /* Standard output and error go nowhere; its report to a file in memory. returns 0 or an errno. */
@@ -167,7 +173,7 @@ static int run_theirs(const struct km_stress_options *o, double seconds, struct 
 	if (report < 0)
 		return km_err_errno(err, errno, "a file in memory");
 	make_call(o, seconds, &call);
-	rc = spawn(&call, report, &pid);
+	rc = km_buf_ok(&call.cpus) ? spawn(&call, report, &pid) : ENOMEM;
 	if (rc == ENOENT)
 		rc = km_err_set(err, rc, PROGRAM " is not installed: apt-get install " PROGRAM);
 	else if (rc != 0)
@@ -183,6 +189,7 @@ static int run_theirs(const struct km_stress_options *o, double seconds, struct 
 		                           wall / km_cpuset_count(o->cpus);
 		out->bogo_ops_per_s = o->kind == KM_STRESS_MIXED ? NAN : bogo_ops(report);
 	}
+	km_buf_fini(&call.cpus);
 	close(report);
 	return rc;
 }

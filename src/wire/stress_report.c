@@ -13,7 +13,8 @@
 #define SECONDS_MAX 1e9 /* a generation */
 #define RATE_MAX    1e18
 #define BYTES_MAX   1e15
-#define DUTY_MAX    1.5 /* rounding of the two clocks, when it ran for an instant */
+#define DUTY_MAX    1.5              /* rounding of the two clocks, when it ran for an instant */
+#define CPUS_MAX    (5 * KM_CPU_MAX) /* of a list of them: every second one is the longest */
 
 void km_stress_report_encode(const struct km_stress_result *r, struct km_buf *out)
 {
@@ -55,7 +56,7 @@ static int read_number(const struct km_json_slice *from, const char *key, double
 static int read_words(const struct km_json_slice *from, struct km_stress_result *r,
                       struct km_err *err)
 {
-	char text[256];
+	char text[CPUS_MAX];
 	int64_t level = km_json_pick_integer(from, "intensity", -1);
 	int kind = km_stress_kind_parse(km_json_pick_text(from, "kind", text, sizeof(text)));
 	int rc;

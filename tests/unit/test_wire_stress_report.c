@@ -50,6 +50,24 @@ static void it_is_one_object_and_reads_back(void **state)
 	km_buf_fini(&out);
 }
 
+/* Hyper-threads and sockets are often numbered in turn: a node's CPUs are then no range. */
+static void a_long_list_of_cpus_reads_back(void **state)
+{
+	struct km_stress_result r = { .kind = KM_STRESS_CPU };
+	struct km_stress_result back;
+	struct km_buf out;
+
+	(void)state;
+	for (unsigned cpu = 0; cpu < KM_CPU_MAX; cpu += 2)
+		km_cpuset_add(&r.cpus, cpu);
+	km_buf_init(&out);
+	km_stress_report_encode(&r, &out);
+	assert_true(km_buf_ok(&out));
+	assert_int_equal(km_stress_report_decode(out.data, out.len, &back, NULL), 0);
+	assert_memory_equal(&back.cpus, &r.cpus, sizeof(r.cpus));
+	km_buf_fini(&out);
+}
+
 static void not_measured_is_null_and_not_a_number(void **state)
 {
 	struct km_stress_result r = { .kind = KM_STRESS_CPU, .bytes_per_s = NAN, .ops_per_s = NAN };
@@ -128,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_one_object_and_reads_back),
+		cmocka_unit_test(a_long_list_of_cpus_reads_back),
 		cmocka_unit_test(not_measured_is_null_and_not_a_number),
 		cmocka_unit_test(what_is_no_report_is_refused_with_the_key),
 		cmocka_unit_test(stress_ng_is_summed_over_its_stressors),
