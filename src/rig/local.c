@@ -11,6 +11,8 @@
 #include "km/stress/stress.h"
 #include "km/wire/stress_report.h"
 
+#include "cores.h"
+
 #define REPORT_MAX   65536
 #define AT_WORK      " % on CPUs " /* of what it says once its threads are */
 #define AT_WORK_NS   (60 * KM_NS_PER_S)
@@ -91,6 +93,16 @@ static int open_groups(struct km_rig *rig, struct km_err *err)
 	return name_groups(rig, err);
 }
 
+static void say_shared_cores(struct km_rig *rig)
+{
+	const struct km_plan *plan = rig->plan;
+	char line[224];
+
+	if (rig_cores_shared(plan->collect.live.sysfs, plan->node, plan->node_count, line,
+	                     sizeof(line)))
+		rig_say(rig, "%s", line);
+}
+
 static int local_open(struct km_rig *rig, struct km_err *err)
 {
 	struct local *l = calloc(1, sizeof(*l));
@@ -107,6 +119,7 @@ static int local_open(struct km_rig *rig, struct km_err *err)
 	rc = rc == 0 ? open_groups(rig, err) : rc;
 	if (rc != 0)
 		return rc;
+	say_shared_cores(rig);
 	rig->facts.realtime = rig->plan->load.realtime && local_realtime_allowed();
 	if (rig->plan->load.realtime && !rig->facts.realtime)
 		rig_say(rig, "the generator runs without real-time priority (needs CAP_SYS_NICE): "

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the load generator runs: what the plan says, else out of the service's way. */
+/* Whose CPUs are whose: the load generator out of the service's way, cores that nodes share. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "km/base/macros.h"
 
+#include "rig/cores.h"
 #include "rig/load_cpus.h"
+#include "support/tree.h"
 
 static struct km_cpuset set(const char *text)
 {
@@ -52,10 +55,47 @@ static void keeps_out_of_the_services_way(void **state)
 	}
 }
 
+/* Four cores of two threads, numbered as most machines do: CPU 4 is CPU 0's other thread. */
+static void a_core_in_two_nodes_is_told(void **state)
+{
+	static const struct {
+		const char *a, *b, *want; /* NULL = nothing */
+	} row[] = {
+		{ "0-3", "4-7", "nodes a and b share the core of CPU 0: " },
+		{ "0,4", "1,5", NULL },
+		{ "0-1,4", "2,5", "nodes a and b share the core of CPU 1: " },
+		{ "9", "0", NULL }, /* of which the machine says nothing */
+	};
+	struct km_node_settings node[2] = { { .name = "a" }, { .name = "b" } };
+	struct tree t;
+
+	(void)state;
+	tree_init(&t);
+	for (unsigned cpu = 0; cpu < 8; cpu++) {
+		char path[96];
+
+		(void)snprintf(path, sizeof(path),
+		               "devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
+		tree_put(&t, path, "%u,%u\n", cpu % 4, cpu % 4 + 4);
+	}
+	for (size_t i = 0; i < KM_ARRAY_LEN(row); i++) {
+		char line[224] = "";
+
+		node[0].cpus = set(row[i].a);
+		node[1].cpus = set(row[i].b);
+		assert_int_equal(rig_cores_shared(t.root, node, 2, line, sizeof(line)),
+		                 row[i].want != NULL);
+		if (row[i].want != NULL)
+			assert_int_equal(strncmp(line, row[i].want, strlen(row[i].want)), 0);
+	}
+	tree_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_out_of_the_services_way),
+		cmocka_unit_test(a_core_in_two_nodes_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
