@@ -115,9 +115,10 @@ static int write_config(const struct km_trial_daemon_options *o, const char *pat
 	struct km_buf out;
 	int rc;
 
-	if (o->model == NULL || realpath(o->model, model) == NULL)
-		return km_err_set(err, ENOENT, "model %.100s: no such file",
-		                  o->model != NULL ? o->model : "(none)");
+	if (o->model == NULL)
+		return km_err_set(err, ENOENT, "the arm kubemarla wants --model, or --daemon");
+	if (realpath(o->model, model) == NULL)
+		return km_err_errno(err, errno, "model %.100s", o->model);
 	km_buf_init(&out);
 	km_buf_str(&out, "roles: [agent, extender]\n");
 	put_nodes(o, &out);
@@ -154,7 +155,11 @@ static int find_program(const char *asked, char *out, size_t size, struct km_err
 				return 0;
 		}
 	}
-	return km_child_find(PROGRAM, out, size, err);
+	if (km_child_find(PROGRAM, out, size, NULL) == 0)
+		return 0;
+	return km_err_set(err, ENOENT,
+	                  PROGRAM " is neither beside kubemarla-lab nor in PATH: build it, or give "
+	                          "--kubemarlad");
 }
 
 /* Off the nodes' CPUs when any are left, so that it disturbs what is measured the least. */

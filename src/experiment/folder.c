@@ -112,6 +112,30 @@ static int say_difference(const struct km_folder *f, const char *old, const char
 	                  (int)old_len, old, (int)new_len, new);
 }
 
+/* Was nothing ever made there? Then a plan that was mended may have the folder. */
+static bool is_unused(const struct km_folder *f)
+{
+	static const char *const made[] = { "runs", "gated" };
+	bool unused = true;
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(made); i++) {
+		char path[PATH_MAX];
+		const struct dirent *e;
+		DIR *d;
+
+		if (path_in(f, path, made[i], NULL) != 0)
+			return false;
+		d = opendir(path);
+		unused = unused && (d != NULL || errno == ENOENT);
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
+		while (d != NULL && (e = readdir(d)) != NULL)
+			unused = unused && e->d_name[0] == '.';
+		if (d != NULL)
+			(void)closedir(d);
+	}
+	return unused;
+}
+
 static int check_identity(struct km_folder *f, struct km_err *err)
 {
 	char path[PATH_MAX];
@@ -127,6 +151,8 @@ static int check_identity(struct km_folder *f, struct km_err *err)
 	rc = km_file_read(path, IDENTITY_MAX_BYTES, &old, err);
 	if (rc == -ENOENT)
 		rc = refuse_strangers(f, err);
+	else if (rc == 0 && strcmp(km_buf_cstr(&old), km_buf_cstr(&new)) != 0 && is_unused(f))
+		km_buf_clear(&old);
 	else if (rc == 0 && strcmp(km_buf_cstr(&old), km_buf_cstr(&new)) != 0)
 		rc = say_difference(f, km_buf_cstr(&old), km_buf_cstr(&new), err);
 	if (rc == 0 && !km_buf_ok(&new))

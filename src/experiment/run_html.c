@@ -269,29 +269,46 @@ static void take_name(void *ctx, const char *path, const char *value)
 		(void)snprintf(ctx, TITLE_MAX, "Experiment: %s", value);
 }
 
-/* Hands every leaf of the folder's provenance to `leaf`. returns 0, or why there is none. */
-static int read_provenance(const char *dir, km_leaf_fn *leaf, void *ctx)
+/* Hands every leaf of the folder's provenance, its number from 1, to `leaf`. returns 0, or why
+ * there is none. */
+static int read_provenance(const char *dir, int number, km_leaf_fn *leaf, void *ctx)
 {
+	char name[40] = "provenance.json";
 	char path[PATH_BYTES];
 	struct km_buf text;
-	int rc;
+	int rc = -ENAMETOOLONG;
 
+	if (number > 1)
+		(void)snprintf(name, sizeof(name), "provenance.%d.json", number);
 	km_buf_init(&text);
-	(void)snprintf(path, sizeof(path), "%s/provenance.json", dir);
-	rc = km_file_read(path, PROVENANCE_BYTES, &text, NULL);
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path))
+		rc = km_file_read(path, PROVENANCE_BYTES, &text, NULL);
 	if (rc == 0)
 		rc = km_json_leaves(text.data, text.len, leaf, ctx, NULL);
 	km_buf_fini(&text);
 	return rc;
 }
 
+static void pass_over(void *ctx, const char *path, const char *value)
+{
+	(void)ctx;
+	(void)path;
+	(void)value;
+}
+
 static void put_setup(struct km_page *p, const char *dir)
 {
 	km_page_section(p, "Set-up");
 	km_page_terms_begin(p);
-	if (read_provenance(dir, put_leaf, p) != 0)
+	if (read_provenance(dir, 1, put_leaf, p) != 0)
 		km_page_term(p, "provenance.json", "not there, or not readable");
 	km_page_terms_end(p);
+	for (int n = 2; read_provenance(dir, n, pass_over, NULL) == 0; n++) {
+		km_page_warn(p, "The experiment went on under another set-up:");
+		km_page_terms_begin(p);
+		(void)read_provenance(dir, n, put_leaf, p);
+		km_page_terms_end(p);
+	}
 }
 
 static void put_notes(struct km_page *p, const struct km_run_result *r)
@@ -322,7 +339,7 @@ int km_run_result_html(const struct km_run_result *r, const char *dir,
 	char subtitle[128];
 	struct km_page p;
 
-	(void)read_provenance(dir, take_name, title); /* without one it has no name */
+	(void)read_provenance(dir, 1, take_name, title); /* without one it has no name */
 	(void)snprintf(subtitle, sizeof(subtitle), "%zu runs in %zu conditions, %zu attempts again",
 	               r->runs, r->conditions, r->gated);
 	km_page_begin(&p, out, plotter, title, subtitle);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What counters said: before the choice against what came of it, and over time in single runs. */
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,16 +257,32 @@ static void put_times(struct km_page *p, const struct km_run_result *r, const ch
 	km_page_plot(p, &psi, "The same runs.");
 }
 
+/* For its nodes; what its load was driven by lay beside the plan that this is a copy of. */
+static int read_plan(const char *dir, struct km_plan **out, struct km_err *err)
+{
+	char path[PATH_BYTES];
+	struct km_buf text;
+	int rc;
+
+	*out = NULL;
+	if (snprintf(path, sizeof(path), "%s/plan.yaml", dir) >= (int)sizeof(path))
+		return km_err_set(err, ENAMETOOLONG, "%.100s: too long", dir);
+	km_buf_init(&text);
+	rc = km_file_read(path, KM_PLAN_MAX_BYTES, &text, err);
+	if (rc == 0)
+		rc = km_plan_parse(path, text.data != NULL ? text.data : "", text.len, out, err);
+	km_buf_fini(&text);
+	return rc;
+}
+
 void run_put_traces(struct km_page *p, const struct km_run_result *r, const char *dir)
 {
 	struct series *s = calloc(RUN_GROUPS + 1, sizeof(*s));
 	struct km_plan *plan = NULL;
 	struct km_err err = { .code = 0 };
-	char path[PATH_BYTES];
 
 	km_page_section(p, "Counters");
-	(void)snprintf(path, sizeof(path), "%s/plan.yaml", dir);
-	if (km_plan_load(path, &plan, &err) != 0)
+	if (read_plan(dir, &plan, &err) != 0)
 		km_page_warn(p, err.text);
 	if (s == NULL) {
 		p->out->failed = true;

@@ -181,9 +181,22 @@ static void another_plan_is_refused_with_what_differs(void **state)
 	struct world *w = *state;
 	struct km_err err = { .code = 0 };
 
+	assert_int_equal(commit(w, 3, 0.5, "", NULL), 0);
 	assert_int_equal(open_as(w, OTHER, &err), -EEXIST);
 	assert_non_null(strstr(err.text, "has \"matrix.levels: 50\", here \"matrix.levels: 60\""));
 	assert_int_equal(open_as(w, PLAN, NULL), 0); /* and nothing was changed */
+}
+
+/* As after a first attempt on a machine without the plan's generator. */
+static void a_plan_that_was_mended_has_the_folder_in_which_nothing_was_made(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(open_as(w, OTHER, NULL), 0);
+	assert_int_equal(commit(w, 3, 0.5, "", NULL), 0);
+	assert_int_equal(open_as(w, OTHER, NULL), 0);
+	assert_int_equal(km_folder_finished(w->f), 1);
+	assert_int_equal(open_as(w, PLAN, NULL), -EEXIST);
 }
 
 static void a_folder_of_somebody_else_is_left_alone(void **state)
@@ -400,6 +413,7 @@ int main(void)
 		IN_A_FOLDER(finished_runs_are_there_when_it_is_opened_again),
 		IN_A_FOLDER(more_repeats_go_on_in_the_same_folder),
 		IN_A_FOLDER(another_plan_is_refused_with_what_differs),
+		IN_A_FOLDER(a_plan_that_was_mended_has_the_folder_in_which_nothing_was_made),
 		IN_A_FOLDER(a_folder_of_somebody_else_is_left_alone),
 		IN_A_FOLDER(two_at_a_time_are_one_too_many),
 		IN_A_FOLDER(half_written_runs_do_not_count),

@@ -216,9 +216,11 @@ static void put_runs(const char *dir, const struct km_runs *all)
 		put_trace(dir, r->trace_during, start_s + 9, fmin(1, busy + 0.1));
 	}
 	put(dir, "plan.yaml",
-	    "name: t\nnodes: [{name: node-a, cpus: 0}, {name: node-b, cpus: 1}]\n");
+	    "name: t\nnodes: [{name: node-a, cpus: 0}, {name: node-b, cpus: 1}]\n"
+	    "load: {profile: trace, trace: not-in-the-folder.csv}\n");
 	put(dir, "provenance.json",
 	    "{\"name\":\"t\",\"machine\":{\"cpu\":\"A CPU of <somebody>\",\"cpus\":2}}");
+	put(dir, "provenance.2.json", "{\"machine\":{\"kernel\":\"another kernel\"}}");
 }
 
 static void what_is_on_disk_is_read(void **state)
@@ -293,8 +295,12 @@ static void the_page_hides_nothing(void **state)
 	want(&out, "failed requests");
 	want(&out, "counts differ");
 	want(&out, "1 runs have no trace that can be read");
+	/* what drove the load is not needed to say where CPUs are */
+	assert_null(strstr(out.data, "not-in-the-folder"));
 	want(&out, "A CPU of &lt;somebody&gt;");
 	want(&out, "<title>Experiment: t</title>");
+	want(&out, "went on under another set-up");
+	want(&out, "another kernel");
 	want(&out, "1 attempts were made again, 1 runs are kept");
 	want(&out, "l3 100 % on other");
 	for (size_t i = 0; i < all.count; i++)
