@@ -4,6 +4,7 @@
 #ifndef KM_LAB_INTERNAL_H
 #define KM_LAB_INTERNAL_H
 
+#include "km/base/buf.h"
 #include "km/base/err.h"
 #include "km/command/command.h"
 
@@ -18,5 +19,11 @@ int km_lab_trial(int argc, char **argv);  /* trial.c */
 
 /* Prints an error's text. returns KM_COMMAND_FAILED. */
 int km_lab_tell(const struct km_err *err);
+
+/* Appends a word of a command line as a shell reads it, in quotes where it needs them. */
+void km_lab_put_word(struct km_buf *out, const char *text);
+
+/* "resume with: kubemarla-lab WORD..." on standard error; word: NULL-ended. */
+void km_lab_tell_resume(const char *const *word);
 
 #endif

@@ -364,6 +364,8 @@ static int run(const struct request *q)
 		(void)close(options.stop_fd);
 	if (rc == -EINTR)
 		return KM_COMMAND_STOPPED;
+	if (rc == -ERANGE) /* CPUs that are not there */
+		return KM_COMMAND_USAGE;
 	return rc < 0 ? KM_COMMAND_FAILED : rc;
 }
 

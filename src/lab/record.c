@@ -32,7 +32,7 @@ static const char record_usage[] =
 	"Records the counters of this machine, as the daemon would read them, into a trace:\n"
 	"samples as CSV, the unit in each column's name, what was not measured empty\n"
 	"(docs/COUNTERS.md). `kubemarlad` replays it, datasets are made of such. Ends after\n"
-	"--seconds, or at SIGINT or SIGTERM: what was recorded until then is written.\n\n"
+	"--seconds, or at a signal (INT, TERM, HUP): what was recorded until then is written.\n\n"
 	"  --nodes LIST      NAME=CPUS[@CGROUP],...: a=0-2,b=3,5 are the nodes a and b\n"
 	"  --seconds N       how long; default 60\n"
 	"  --interval TIME   between two samples; default 1s\n"
@@ -326,6 +326,7 @@ int km_lab_record(int argc, char **argv)
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	stop_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (stop_fd < 0) {

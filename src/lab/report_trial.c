@@ -69,11 +69,10 @@ int km_lab_report_trial(const struct km_lab_reported *how)
 	struct km_trial_setup setup;
 	struct km_trial_result r;
 	struct km_plays plays;
-	char command[512];
+	struct km_buf command;
 	int written;
 	int code;
 
-	(void)snprintf(command, sizeof(command), "kubemarla-lab report %s", how->dir);
 	if (km_plays_read(how->dir, &plays, &err) != 0)
 		return km_lab_tell(&err);
 	if (km_trial_summarise(&plays, &r, &err) != 0) {
@@ -81,9 +80,13 @@ int km_lab_report_trial(const struct km_lab_reported *how)
 		code = km_lab_tell(&err);
 	} else {
 		km_trial_setup_read(how->dir, &setup);
-		code = show(&r, &setup, command, how->json);
-		written = write_page(&r, &setup, how->dir, command, how->html);
+		km_buf_init(&command);
+		km_buf_str(&command, "kubemarla-lab report ");
+		km_lab_put_word(&command, how->dir);
+		code = show(&r, &setup, km_buf_cstr(&command), how->json);
+		written = write_page(&r, &setup, how->dir, km_buf_cstr(&command), how->html);
 		code = code != KM_COMMAND_OK ? code : written;
+		km_buf_fini(&command);
 		km_trial_result_fini(&r);
 	}
 	km_plays_fini(&plays);

@@ -109,6 +109,7 @@ static const struct {
 	{ -EINTR, KM_COMMAND_STOPPED },
 	{ -ECANCELED, KM_COMMAND_STOPPED },
 	{ -EEXIST, KM_COMMAND_USAGE },
+	{ -ERANGE, KM_COMMAND_USAGE }, /* CPUs that are not there */
 };
 
 static int conclude(int rc, const char *plan, const char *dir, const struct km_err *err)
@@ -126,7 +127,7 @@ static int conclude(int rc, const char *plan, const char *dir, const struct km_e
 	if (rc == 0)
 		printf("results: %s\n\n", dir);
 	else if (code != KM_COMMAND_USAGE)
-		fprintf(stderr, "resume with: kubemarla-lab run %s --out %s\n", plan, dir);
+		km_lab_tell_resume((const char *const[]){ "run", plan, "--out", dir, NULL });
 	return code;
 }
 

@@ -78,11 +78,5 @@ int km_lab_scratch_make(char *out, size_t size, struct km_err *err)
 	remove_dead(below);
 	if (mkdtemp(out) == NULL)
 		return km_err_errno(err, errno, "%.100s", out);
-	if (chmod(out, 0755) != 0) {
-		int code = errno;
-
-		(void)rmdir(out);
-		return km_err_errno(err, code, "%.100s", out);
-	}
 	return 0;
 }

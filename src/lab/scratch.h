@@ -9,8 +9,8 @@
 #include "km/base/macros.h"
 
 /*
- * Makes one below $TMPDIR or /tmp, which others may look into (a server's workers are another
- * user), and removes those that dead processes of ours left there. out [size] receives its path.
+ * Makes one below $TMPDIR or /tmp that is nobody else's, and removes those that dead processes of
+ * ours left there. out [size] receives its path.
  */
 int km_lab_scratch_make(char *out, size_t size, struct km_err *err) KM_MUST_CHECK;
 

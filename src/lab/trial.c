@@ -130,8 +130,31 @@ static const struct {
 } exit_codes[] = {
 	{ 0, KM_COMMAND_OK },          { -EINTR, KM_COMMAND_STOPPED },
 	{ -EEXIST, KM_COMMAND_USAGE }, { -ECANCELED, KM_COMMAND_STOPPED },
-	{ -EINVAL, KM_COMMAND_USAGE },
+	{ -EINVAL, KM_COMMAND_USAGE }, { -ERANGE, KM_COMMAND_USAGE },
 };
+
+static void tell_resume(const struct request *r)
+{
+	const struct {
+		const char *option, *value;
+	} given[] = {
+		{ "--out", r->dir },
+		{ "--model", r->model },
+		{ "--kubemarlad", r->daemon_program },
+		{ "--daemon", r->daemon_url },
+		{ "--html", r->html },
+	};
+	const char *word[2 * KM_ARRAY_LEN(given) + 3] = { "trial", r->plan };
+	size_t n = 2;
+
+	for (size_t i = 0; i < KM_ARRAY_LEN(given); i++) {
+		if (given[i].value == NULL)
+			continue;
+		word[n++] = given[i].option;
+		word[n++] = given[i].value;
+	}
+	km_lab_tell_resume(word);
+}
 
 static int conclude(int rc, const struct request *r, const struct km_err *err)
 {
@@ -149,12 +172,7 @@ static int conclude(int rc, const struct request *r, const struct km_err *err)
 		(void)km_lab_tell(err);
 	if (code == KM_COMMAND_USAGE)
 		return code;
-	fprintf(stderr, "resume with: kubemarla-lab trial %s --out %s", r->plan, r->dir);
-	if (r->model != NULL)
-		fprintf(stderr, " --model %s", r->model);
-	if (r->daemon_url != NULL)
-		fprintf(stderr, " --daemon %s", r->daemon_url);
-	fprintf(stderr, "\n");
+	tell_resume(r);
 	return code;
 }
 

@@ -200,9 +200,9 @@ check_load after '.requests > 0'
 
 # ---- what is not there, busy, or garbage --------------------------------------------------------
 
-refused() { # NAME PLAN WORDS
+refused() { # NAME PLAN WORDS [CODE]
 	load "$1" "$2"
-	[ "$code" -eq 1 ] && grep -q "$3" "$tmp/$1.err" && ok=1 || ok=0
+	[ "$code" -eq "${4:-1}" ] && grep -q "$3" "$tmp/$1.err" && ok=1 || ok=0
 	check "$ok" "$1" "exit code $code: $(head -c 150 "$tmp/$1.err")"
 	check_left "$1"
 }
@@ -220,7 +220,7 @@ chmod +x "$tmp/fails"
 refused fails fails.yaml 'wrk: out of luck'
 write_plan cpus.yaml wrk '' "$target"
 sed -i 's/name: node-b, cpus: "[0-9]*"/name: node-b, cpus: "1000"/' "$tmp/cpus.yaml"
-refused cpus cpus.yaml 'node node-b: CPU 1000 is not there or not allowed'
+refused cpus cpus.yaml 'node node-b: CPU 1000 is not there or not allowed' 2
 
 # A full disk: of 64 KiB, which a second of results is more than.
 mkdir "$tmp/full"
