@@ -28,9 +28,10 @@ have() {
 
 # ---- what it needs ------------------------------------------------------------------------------
 
-if ! have nginx || ! have wrk; then
-	deploy/dev/deps.sh lab || die 'nginx and wrk are needed; see above'
+if ! have nginx || ! have wrk || ! have gnuplot; then
+	deploy/dev/deps.sh lab || have nginx || die 'nginx is needed; see above'
 fi
+have gnuplot || echo 'lab-demo: without gnuplot the reports have no plots'
 have nginx || die 'no nginx in PATH'
 generator=vegeta
 if ! have vegeta && ! deploy/lab/vegeta.sh "$out/lab"; then
@@ -60,4 +61,5 @@ sed "s/cpus: \"1\"/cpus: \"$2\"/g; s/cpus: \"0\"/cpus: \"$1\"/g; s/generator: ve
 	--out "$dir/model.ubj" --html "$dir/model.html" >"$dir/model.txt"
 echo "dataset  $dir (runs.csv, pairs.csv, traces/)"
 echo "model    $dir/model.ubj: of so few runs, a demonstration and no more"
-echo "reports  $PWD/$dir/report.html of the runs, $PWD/$dir/model.html of the model"
+where=$(cd "$dir" && pwd)
+echo "reports  $where/report.html of the runs, $where/model.html of the model"

@@ -18,9 +18,9 @@ dev='clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck mandoc
 # For tests/integration/extender-client.sh where there is no other Go.
 go='golang-go ca-certificates'
 
-# For the laboratory: the service, and a load generator; vegeta is built by deploy/lab/vegeta.sh,
-# with a newer Go than Debian 12's.
-lab='nginx wrk ca-certificates'
+# For the laboratory: the service, a load generator, plots of its reports; vegeta is built by
+# deploy/lab/vegeta.sh, with a newer Go than Debian 12's.
+lab='nginx wrk gnuplot-nox ca-certificates'
 
 # For tests/integration/image.sh: an image without a container engine.
 image='buildah debootstrap ca-certificates'
