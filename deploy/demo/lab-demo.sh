@@ -53,6 +53,10 @@ plan=$dir.yaml
 # The second one first: what it becomes is never 0, what 0 becomes may be 1.
 sed "s/cpus: \"1\"/cpus: \"$2\"/g; s/cpus: \"0\"/cpus: \"$1\"/g; s/generator: vegeta/generator: $generator/" \
 	"$example" >"$plan"
+if [ "$generator" = wrk ]; then
+	# It has no rate, so two of them would be the same runs twice.
+	sed -i 's/rps: \[\([0-9]*\),.*\]/rps: [\1]/' "$plan"
+fi
 
 # ---- run, train, report -------------------------------------------------------------------------
 

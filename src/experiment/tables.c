@@ -260,6 +260,21 @@ static void cell_errors(const struct line *l, struct km_buf *out)
 	km_buf_int(out, (long long)l->r->load.errors);
 }
 
+static void cell_served(const struct line *l, struct km_buf *out)
+{
+	put(l->r->server_requests, out);
+}
+
+static void cell_prometheus_p99(const struct line *l, struct km_buf *out)
+{
+	put(l->r->kpi_p99_ms, out);
+}
+
+static void cell_prometheus_rps(const struct line *l, struct km_buf *out)
+{
+	put(l->r->kpi_rps, out);
+}
+
 static void cell_baseline(const struct line *l, struct km_buf *out)
 {
 	put(l->baseline_ms, out);
@@ -367,6 +382,9 @@ static const struct column run_columns[] = {
 	{ "max_ms", cell_max },
 	{ "throughput_rps", cell_achieved },
 	{ "errors", cell_errors },
+	{ "served_requests", cell_served },
+	{ "prometheus_p99_ms", cell_prometheus_p99 },
+	{ "prometheus_rps", cell_prometheus_rps },
 	{ "baseline_p99_ms", cell_baseline },
 	{ "baseline_runs", cell_baselines },
 	{ "slowdown", cell_slowdown },

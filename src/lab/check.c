@@ -8,6 +8,7 @@
 
 #include "km/base/buf.h"
 #include "km/plan/plan.h"
+#include "km/plan/schedule.h"
 #include "km/wire/json.h"
 
 #include "lab_internal.h"
@@ -17,6 +18,23 @@ static const char usage[] =
 	"check PLAN [--json]\n\n"
 	"Validates PLAN and prints its runs in the order they are to be made, and their time.\n"
 	"Exit code 0: valid; 2: not valid. The keys of a plan: docs/PLANS.md.\n";
+
+/* 0 = this plan has no trial, or memory is short. */
+static size_t trial_plays(const struct km_plan *p)
+{
+	struct km_play *play = NULL;
+	size_t count = 0;
+
+	if (km_plan_trial_check(p, NULL) != 0 || km_plan_plays(p, &play, &count) != 0)
+		return 0;
+	free(play);
+	return count;
+}
+
+static double play_seconds(const struct km_plan *p)
+{
+	return km_plan_play_seconds(p, (double)p->trial.window_ns / 1e9);
+}
 
 static void print_text(const struct km_plan *p, const struct km_run_spec *run, size_t count)
 {
@@ -37,6 +55,11 @@ static void print_text(const struct km_plan *p, const struct km_run_spec *run, s
 	printf("%zu runs of %g s: ", count, km_plan_run_seconds(p));
 	km_lab_print_time(stdout, (double)count * km_plan_run_seconds(p));
 	printf(", and what starting processes and gated runs take\n");
+	if (trial_plays(p) > 0) {
+		printf("%zu plays of a trial: ", trial_plays(p));
+		km_lab_print_time(stdout, (double)trial_plays(p) * play_seconds(p));
+		printf(", or more where the model's window is longer\n");
+	}
 	km_buf_fini(&cpus);
 }
 
@@ -70,6 +93,8 @@ static int print_json(const struct km_plan *p, const struct km_run_spec *run, si
 	km_json_hash(&j, km_plan_hash(p));
 	km_json_put_number(&j, "runSeconds", km_plan_run_seconds(p));
 	km_json_put_number(&j, "totalSeconds", (double)count * km_plan_run_seconds(p));
+	km_json_put_integer(&j, "trialPlays", (long long)trial_plays(p));
+	km_json_put_number(&j, "trialSeconds", (double)trial_plays(p) * play_seconds(p));
 	km_json_key(&j, "runs");
 	km_json_begin(&j, '[');
 	for (size_t i = 0; i < count; i++)

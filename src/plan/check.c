@@ -130,6 +130,12 @@ static int check_load(struct km_conf_ctx *c, struct km_plan *p, const struct km_
 		                    "load.profile: saw %s, want steady: wrk has no rate",
 		                    plan_profiles[l->profile]);
 	}
+	if (l->generator == KM_PLAN_WRK && p->matrix.rps_count > 1) {
+		return km_conf_fail(c, line_of(root, "matrix", "rps"),
+		                    "matrix.rps: saw %zu rates, want one: wrk has no rate, so "
+		                    "their runs would be the same",
+		                    p->matrix.rps_count);
+	}
 	return 0;
 }
 

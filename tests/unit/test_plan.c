@@ -137,6 +137,8 @@ static void bad_plans_are_refused_by_name(void **state)
 		{ HEAD "load: {profile: trace}\n", "saw profile trace without a trace" },
 		{ HEAD "load: {trace: f}\n", "saw profile steady with a trace" },
 		{ HEAD "load: {generator: wrk, profile: bursty}\n", "wrk has no rate" },
+		{ HEAD "load: {generator: wrk}\nmatrix: {rps: [1, 2]}\n",
+		  "matrix.rps: saw 2 rates, want one" },
 		{ HEAD "load: {burst: {length: 5s, every: 5s}}\n", "want a shorter length" },
 		{ HEAD "load: {cpus: 9999}\n", "load.cpus: saw 9999" },
 		{ HEAD "gates: {action: hope}\n", "one of repeat, abort, keep" },

@@ -30,6 +30,7 @@ static void the_example_is_a_plan(void **state)
 	tool_want_text(r.out.data, "lab-demo: valid, mode local");
 	tool_want_text(r.out.data, "r2__cpu60_on-target__1replicas_300rps\n");
 	tool_want_text(r.out.data, "12 runs of 14 s: 2 min 48 s");
+	tool_want_text(r.out.data, "90 plays of a trial: 21 min 0 s");
 	tool_result_fini(&r);
 }
 
@@ -48,6 +49,7 @@ static void json_has_what_the_text_has(void **state)
 	runs = cJSON_GetObjectItemCaseSensitive(json, "runs");
 	assert_int_equal(cJSON_GetArraySize(runs), 12);
 	assert_true(cJSON_GetObjectItemCaseSensitive(json, "totalSeconds")->valuedouble == 168);
+	assert_true(cJSON_GetObjectItemCaseSensitive(json, "trialPlays")->valuedouble == 90);
 	assert_non_null(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(runs, 0), "stressor"));
 	cJSON_Delete(json);
 	tool_result_fini(&r);
