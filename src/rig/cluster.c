@@ -14,9 +14,7 @@
 
 #include "km/wire/stress_report.h"
 
-#define OURS         "kubemarla-lab" /* the label app.kubernetes.io/name of deploy/experiments */
-#define AT_WORK      " % on CPUs "   /* of what a stressor says once its threads are */
-#define AT_WORK_STEP (50 * KM_NS_PER_MS)
+#define OURS "kubemarla-lab" /* the label app.kubernetes.io/name of deploy/experiments */
 
 /* A namespace of that name is deleted when it is ours (of a lab that is no more), else refused. */
 static int clear_namespace(struct km_rig *rig, struct km_err *err)
@@ -175,22 +173,6 @@ static int apply_stressor(struct km_rig *rig, const struct cluster_stressor *s, 
 	return rc;
 }
 
-/* A pod that runs prepares its working sets first, which is none of the interference. */
-static int await_work(struct km_rig *rig, const struct cluster_stressor *s, struct km_err *err)
-{
-	int64_t deadline_ns = rig_now_ns() + CLUSTER_ASK_NS;
-
-	while (strstr(km_buf_cstr(km_child_output(s->log)), AT_WORK) == NULL) {
-		int rc = rig_loop(rig, rig_now_ns() + AT_WORK_STEP, NULL, err);
-
-		if (rc != 0)
-			return rc;
-		if (rig_now_ns() > deadline_ns)
-			return km_err_set(err, ETIMEDOUT, "%s is not at work yet", s->name);
-	}
-	return 0;
-}
-
 static int cluster_stress_start(struct km_rig *rig, size_t node, enum km_stress_kind kind,
                                 unsigned level_pct, struct km_err *err)
 {
@@ -215,7 +197,7 @@ static int cluster_stress_start(struct km_rig *rig, size_t node, enum km_stress_
 	if (rc != 0)
 		return km_err_prefix(err, "%s", s->name);
 	rc = rig_watch(rig, s->log, err, "%s", s->name);
-	return rc == 0 ? await_work(rig, s, err) : rc;
+	return rc == 0 ? rig_await_work(rig, s->log, true, s->name, err) : rc;
 }
 
 /* The report is the log's last line. One that got lost on the way is no error: all of it unknown.

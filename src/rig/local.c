@@ -13,10 +13,7 @@
 
 #include "cores.h"
 
-#define REPORT_MAX   65536
-#define AT_WORK      " % on CPUs " /* of what it says once its threads are */
-#define AT_WORK_NS   (60 * KM_NS_PER_S)
-#define AT_WORK_STEP (10 * KM_NS_PER_MS)
+#define REPORT_MAX 65536
 
 /* All of `want` in `allowed`, or which one is not. */
 static int check_cpus(const char *whose, const struct km_cpuset *want,
@@ -146,23 +143,6 @@ static void local_close(struct km_rig *rig)
 	rig_groups_close(&rig->groups);
 }
 
-/* Preparing its working sets keeps a CPU busy, too, and is none of the interference. */
-static int await_work(struct km_rig *rig, const struct local_stressor *s, struct km_err *err)
-{
-	int64_t deadline_ns = rig_now_ns() + AT_WORK_NS;
-	char words[KM_CHILD_WORDS_MAX + 1];
-
-	while (strstr(km_child_words(s->child, false, words), AT_WORK) == NULL) {
-		int rc = rig_loop(rig, rig_now_ns() + AT_WORK_STEP, NULL, err);
-
-		if (rc != 0)
-			return rc;
-		if (rig_now_ns() > deadline_ns)
-			return km_err_set(err, ETIMEDOUT, "%s is not at work yet", s->name);
-	}
-	return 0;
-}
-
 static int local_stress_start(struct km_rig *rig, size_t node, enum km_stress_kind kind,
                               unsigned level_pct, struct km_err *err)
 {
@@ -202,7 +182,7 @@ static int local_stress_start(struct km_rig *rig, size_t node, enum km_stress_ki
 	if (rc != 0)
 		return km_err_prefix(err, "%s", s->name);
 	rc = rig_watch(rig, s->child, err, "%s", s->name);
-	rc = rc == 0 ? await_work(rig, s, err) : rc;
+	rc = rc == 0 ? rig_await_work(rig, s->child, false, s->name, err) : rc;
 	if (rc != 0)
 		forget(rig, s);
 	else

@@ -9,7 +9,11 @@
 
 #include "rig_internal.h"
 
-#define FDS_MAX (1 + KM_CHILD_FDS * (RIG_WATCHED_MAX + 1))
+#define AT_WORK         " % on CPUs " /* of what a stressor says once its threads are */
+#define AT_WORK_NS      (60 * KM_NS_PER_S)
+#define AT_WORK_STEP_NS (10 * KM_NS_PER_MS)
+
+#define FDS_MAX         (1 + KM_CHILD_FDS * (RIG_WATCHED_MAX + 1))
 
 int64_t rig_now_ns(void)
 {
@@ -128,4 +132,23 @@ int rig_loop(struct km_rig *rig, int64_t deadline_ns, struct km_child *until, st
 			                     : km_err_set(err, ETIMEDOUT, "did not finish in time");
 		wait_for_any(rig, due_ns < deadline_ns ? due_ns : deadline_ns, until);
 	}
+}
+
+int rig_await_work(struct km_rig *rig, struct km_child *says, bool on_stdout, const char *name,
+                   struct km_err *err)
+{
+	const int64_t deadline_ns = rig_now_ns() + AT_WORK_NS;
+	char words[KM_CHILD_WORDS_MAX + 1];
+
+	while (strstr(on_stdout ? km_buf_cstr(km_child_output(says))
+	                        : km_child_words(says, false, words),
+	              AT_WORK) == NULL) {
+		int rc = rig_loop(rig, rig_now_ns() + AT_WORK_STEP_NS, NULL, err);
+
+		if (rc != 0)
+			return rc;
+		if (rig_now_ns() > deadline_ns)
+			return km_err_set(err, ETIMEDOUT, "%s is not at work yet", name);
+	}
+	return 0;
 }

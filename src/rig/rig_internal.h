@@ -81,6 +81,14 @@ void rig_unwatch(struct km_rig *rig, const struct km_child *child);
  */
 int rig_loop(struct km_rig *rig, int64_t deadline_ns, struct km_child *until, struct km_err *err);
 
+/*
+ * The loop until a stressor says that it is at work, on stderr, or on `says`' stdout where that
+ * follows its log: what it prepares before is none of the interference. returns as rig_loop;
+ * -ETIMEDOUT after a minute.
+ */
+int rig_await_work(struct km_rig *rig, struct km_child *says, bool on_stdout, const char *name,
+                   struct km_err *err);
+
 /* stop_fd is readable: -EINTR. */
 int rig_stopped(const struct km_rig *rig, struct km_err *err);
 
